@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * engine.h - a model made ready to compute: threads, cache memory, sessions that share both.
+ *
+ * One thread uses an engine and its sessions at a time. */
+#ifndef FIKR_ENGINE_H
+#define FIKR_ENGINE_H
+#include "fikr/model.h"
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct fk_engine fk_engine;
+
+enum fk_kv_type { FK_KV_F16 = 0, FK_KV_F32, FK_KV_I8 };
+enum fk_mla { FK_MLA_AUTO = 0, FK_MLA_ABSORBED, FK_MLA_EXPANDED };
+
+struct fk_engine_params {
+    int n_threads;          /* 0: all usable cores */
+    const char *cpu_mask;   /* "avx2", "ref", ...: masks downwards; NULL: the environment's FIKR_CPU */
+    int n_ctx;              /* tokens a session may hold; 0: min(the model's, 4096) */
+    enum fk_kv_type kv_type;
+    enum fk_mla mla;
+    int n_batch;            /* rows of a prefill chunk; 0: 512 */
+    int page_tokens;        /* 0: 64; a power of two from 16 to 256 */
+    uint64_t kv_bytes_max;  /* cache of all sessions together, reused prefixes included; 0: what
+                               n_ctx needs twice, at least 64 MiB */
+    void *reserved[8];
+};
+FK_API void fk_engine_default_params(struct fk_engine_params *p);
+
+/* Keeps the model (which must outlive it). */
+FK_API enum fk_status fk_engine_create(fk_engine **out, const fk_model *m,
+                                       const struct fk_engine_params *params, struct fk_error *err);
+FK_API void fk_engine_destroy(fk_engine **e); /* its sessions must be gone */
+
+struct fk_engine_info {
+    int n_threads, n_ctx, n_batch, page_tokens;
+    const char *isa;                    /* "avx512vnni" */
+    uint64_t kv_bytes_per_token;
+    uint64_t kv_bytes_used, kv_bytes_max;
+};
+FK_API enum fk_status fk_engine_get_info(const fk_engine *e, struct fk_engine_info *out);
+
+/* What a model will need here, before anything is computed. */
+struct fk_fit {
+    uint64_t weight_bytes, kv_bytes, scratch_bytes, other_bytes, total_bytes; /* peak resident */
+    uint64_t available_bytes;           /* of this machine now */
+    int fits;
+    int n_ctx_max;                      /* the longest context that would fit */
+    double bandwidth_gb_per_s;          /* measured in about 0.2 s over the file's pages or memory */
+    double tokens_per_s;                /* predicted decode at empty context */
+};
+FK_API enum fk_status fk_fit(const fk_model *m, const struct fk_engine_params *params,
+                             struct fk_fit *out, struct fk_error *err);
+
+/* The plain read bandwidth of the weights as they are mapped, with the engine's threads. */
+FK_API enum fk_status fk_engine_measure_bandwidth(fk_engine *e, double seconds, double *gb_per_s,
+                                                  struct fk_error *err);
+
+/* Process-wide memory counters: live and peak heap, and how many allocations were ever made. */
+struct fk_memory { uint64_t live_bytes, peak_bytes, n_allocations, peak_rss_bytes; };
+FK_API void fk_get_memory(struct fk_memory *out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

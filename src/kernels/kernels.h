@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * kernels.h - the inner loops: pure functions, no malloc, no threads, no I/O, cannot fail.
+ *
+ * kernels.def lists them, one line each; kernels_select() fills this table from it. ref/ is the
+ * meaning of a slot, x86/ and arm/ are its speed.
+ *
+ * Fixed sums: what a kernel writes for weight row r and activation row t depends on those two rows
+ * only, bit for bit, not on n_rows, n_x or where a call begins. Two variants (ISAs) may differ
+ * within the bound that kernels.def states. */
+#ifndef KERNELS_KERNELS_H
+#define KERNELS_KERNELS_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "src/tensor/dtype.h"
+
+/* How a mul kernel wants its activations. */
+enum act_format {
+    ACT_F32,  /* float[k] */
+    ACT_BF16, /* uint16_t[k] */
+    ACT_Q8,   /* blocks of 32, k % 32 == 0:   int8_t q[k]; float d[k/32]; float s[k/32]
+                 x = d*q;  d = max|x|/127;  s = d * sum(q) of the block */
+    ACT_Q8K,  /* blocks of 256, k % 256 == 0: int8_t q[k]; float d[k/256]; int16_t sum16[k/16]
+                 x = d*q;  sum16 = sums of q over 16 */
+    ACT_N_FORMATS
+};
+/* Bytes of one activation row, a multiple of 64; the three parts follow each other, each padded to
+ * a multiple of 64 bytes. */
+size_t act_row_bytes(enum act_format f, int64_t k);
+
+/* Encodes one row. */
+typedef void (*kernel_act_fn)(const float *x, int64_t k, void *out);
+
+/* y[t*y_stride + r] = sum_c W[r,c] x[t,c]      r < n_rows, t < n_x
+ * W: n_rows rows of k weights, w_row_bytes apart (unaligned); x: n_x encoded rows, x_row_bytes apart
+ * (64-byte aligned). n_x == 1 is decode and streams W once; larger n_x decode W once per tile. */
+typedef void (*kernel_mul_fn)(const void *w, size_t w_row_bytes, int64_t n_rows, int64_t k,
+                              const void *x, size_t x_row_bytes, int64_t n_x, float *y,
+                              size_t y_stride);
+
+/* One row of k weights to floats. */
+typedef void (*kernel_dequant_fn)(const void *w, int64_t k, float *out);
+
+/* Attention of n_q query rows over the keys [first, end) of one page and one kv head.
+ *   s[i] = softcap(scale * q.k_i);  m = max s;  l = sum exp(s - m);  acc[v_dim] = sum exp(s - m) v_i
+ * k_scales/v_scales: one float per slot for int8 rows, else NULL. n_q <= KERNEL_MAX_Q, end <= 256,
+ * first < end; softcap 0: none. Row j of q starts at q + j*q_stride, of acc at acc + j*v_dim. */
+#define KERNEL_MAX_Q 16
+#define KERNEL_MAX_PAGE 256
+struct attend_args {
+    const float *q;
+    size_t q_stride;
+    int n_q, first, end, k_dim, v_dim;
+    const uint8_t *k, *v;
+    size_t k_row_bytes, v_row_bytes;
+    const float *k_scales, *v_scales;
+    float scale, softcap;
+    float *m, *l, *acc;
+};
+typedef void (*kernel_attend_fn)(const struct attend_args *a);
+
+struct kernels {
+    kernel_act_fn act_bf16, act_q8, act_q8k;
+    kernel_mul_fn mul_f32, mul_f16, mul_bf16, mul_q4_0, mul_q4_1, mul_q5_0, mul_q5_1, mul_q8_0,
+        mul_q2_k, mul_q3_k, mul_q4_k, mul_q5_k, mul_q6_k, mul_iq4_nl, mul_iq4_xs;
+    kernel_dequant_fn dequant_f16, dequant_bf16, dequant_q4_0, dequant_q4_1, dequant_q5_0,
+        dequant_q5_1, dequant_q8_0, dequant_q2_k, dequant_q3_k, dequant_q4_k, dequant_q5_k,
+        dequant_q6_k, dequant_iq4_nl, dequant_iq4_xs;
+    kernel_attend_fn attend_f32, attend_f16, attend_i8;
+
+    /* (m,l,acc) <- merged with (m2,l2,acc2): the online softmax step, pages in order. */
+    void (*attend_merge)(float *m, float *l, float *acc, float m2, float l2, const float *acc2,
+                         int64_t n);
+    /* out[i] = x[i] * rsqrt(mean(x^2) + eps) * w[i]; w NULL: ones */
+    void (*rmsnorm)(const float *x, const float *w, int64_t n, float eps, float *out);
+    void (*add)(const float *a, const float *b, int64_t n, float *out);
+    void (*scale)(const float *a, float s, int64_t n, float *out);
+    void (*axpy)(float a, const float *x, int64_t n, float *y); /* y += a x */
+    void (*glu_silu)(const float *gate, const float *up, int64_t n, float *out);
+    void (*glu_gelu)(const float *gate, const float *up, int64_t n, float *out); /* tanh form */
+    /* One head: pairs rotate by (cos[i], sin[i]), i < n_pairs; x and out may be the same.
+     * interleaved: pairs (2i, 2i+1); halves: (i, i + n_pairs). */
+    void (*rope_interleaved)(const float *x, const float *cos, const float *sin, int64_t n_pairs,
+                             float *out);
+    void (*rope_halves)(const float *x, const float *cos, const float *sin, int64_t n_pairs,
+                        float *out);
+    /* Keys and values on their way into the cache. to_i8 returns the row's scale. */
+    void (*to_f16)(const float *x, int64_t n, uint16_t *out);
+    float (*to_i8)(const float *x, int64_t n, int8_t *out);
+    /* Sum over all bytes, 64-bit words: the bench's plain read. */
+    uint64_t (*read_bytes)(const void *p, size_t n);
+};
+
+/* What a CPU can do; bundles that people can name. A variant needs all bits of its line. */
+enum cpu_flag {
+    CPU_AVX2 = 1 << 0,       /* AVX2, FMA, F16C, BMI2 */
+    CPU_AVX512 = 1 << 1,     /* F, BW, VL, DQ, CD */
+    CPU_VNNI = 1 << 2,       /* AVX512 VNNI (and VBMI) */
+    CPU_AVX512BF16 = 1 << 3,
+    CPU_NEON = 1 << 4,       /* AArch64 baseline */
+    CPU_DOTPROD = 1 << 5,
+    CPU_I8MM = 1 << 6,
+};
+uint32_t cpu_detect(void);
+/* Masks downwards: "ref", "avx2", "avx512", "avx512vnni", "avx512bf16", "neon", "dotprod", "i8mm".
+ * False for an unknown name. A name above what the CPU has gives what it has. */
+bool cpu_mask_by_name(const char *name, uint32_t detected, uint32_t *flags);
+const char *cpu_flags_name(uint32_t flags);
+
+/* Pure: the same flags give the same table. Variants that kernels.def marks UNPROVEN are taken only
+ * if allow_unproven (FIKR_CPU named them). */
+void kernels_select(struct kernels *k, uint32_t flags, bool allow_unproven);
+
+/* By weight type: what activations it wants, its mul and dequant. False: no such weight type. */
+struct weight_kernels {
+    enum act_format act;
+    kernel_mul_fn mul;
+    kernel_dequant_fn dequant; /* F32: a copy */
+};
+bool kernels_for_weight(const struct kernels *k, enum dtype t, struct weight_kernels *out);
+
+#endif
