@@ -17,6 +17,10 @@ uint32_t utf8_decode(const char *s, size_t n, size_t *len);
 /* Writes cp to out (4 bytes are enough); returns the length, 0 if cp is no scalar value. */
 size_t utf8_encode(uint32_t cp, char out[4]);
 
+/* False for C0 and C1 controls, DEL, bidi controls, line and paragraph separators, tag characters and
+ * noncharacters: what may hide or move other text on a screen. */
+bool utf8_is_printable(uint32_t cp);
+
 bool utf8_is_valid(const char *s, size_t n);
 
 /* How many bytes at the end of s[0..n) begin a sequence that more bytes could complete (0-3). */

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * pool.c - fork-join over a shared chunk counter.
+ *
+ * A job is announced by raising `epoch`; workers that spin see it at once, sleepers are woken by a
+ * futex. Each worker takes chunks until none are left, then counts itself out of `n_busy`; the
+ * caller works too and then waits for n_busy to reach zero.
+ *
+ * Invariants: (1) fn, arg, n_chunks are written before epoch is raised and stay until n_busy is 0.
+ * (2) Every worker passes through every epoch exactly once, so next_chunk is reset safely. */
+#include "src/base/pool.h"
+#include <limits.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+#include "src/base/alloc.h"
+#include "src/base/clock.h"
+#include "src/base/fail.h"
+
+#define SPIN_SECONDS 50e-6
+#define MAX_THREADS 1024
+
+struct worker {
+    pthread_t thread;
+    struct pool *pool;
+    int index;
+};
+
+struct pool {
+    _Alignas(64) _Atomic uint32_t epoch;
+    _Atomic uint32_t n_sleeping;
+    _Alignas(64) _Atomic int64_t next_chunk;
+    _Alignas(64) _Atomic int n_busy;
+    _Alignas(64) pool_fn fn;
+    void *arg;
+    int64_t n_chunks;
+    bool stop;
+    int n_threads, n_started;
+    struct worker *workers;
+};
+
+static void relax(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+static void futex_wait(_Atomic uint32_t *word, uint32_t value)
+{
+    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
+}
+
+static void futex_wake_all(_Atomic uint32_t *word)
+{
+    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+}
+
+static void take_chunks(struct pool *p, int worker)
+{
+    for (;;) {
+        int64_t i = atomic_fetch_add_explicit(&p->next_chunk, 1, memory_order_relaxed);
+        if (i >= p->n_chunks) return;
+        p->fn(p->arg, i, worker);
+    }
+}
+
+/* Returns once epoch differs from seen: spins, then sleeps. */
+static uint32_t await_epoch(struct pool *p, uint32_t seen)
+{
+    double until = 0;
+    for (unsigned n = 1;; n++) {
+        uint32_t now = atomic_load_explicit(&p->epoch, memory_order_acquire);
+        if (now != seen) return now;
+        relax();
+        if (n % 64) continue;
+        double t = clock_seconds();
+        if (until == 0) until = t + SPIN_SECONDS;
+        if (t < until) continue;
+        atomic_fetch_add(&p->n_sleeping, 1);
+        futex_wait(&p->epoch, seen);
+        atomic_fetch_sub(&p->n_sleeping, 1);
+        until = 0;
+    }
+}
+
+static void *worker_main(void *arg)
+{
+    struct worker *w = arg;
+    struct pool *p = w->pool;
+    uint32_t seen = 0;
+    for (;;) {
+        seen = await_epoch(p, seen);
+        if (p->stop) break;
+        take_chunks(p, w->index);
+        atomic_fetch_sub_explicit(&p->n_busy, 1, memory_order_release);
+    }
+    return NULL;
+}
+
+static void announce(struct pool *p)
+{
+    atomic_fetch_add(&p->epoch, 1);
+    if (atomic_load(&p->n_sleeping)) futex_wake_all(&p->epoch);
+}
+
+void pool_run(struct pool *p, pool_fn fn, void *arg, int64_t n_chunks)
+{
+    if (n_chunks <= 0) return;
+    if (p->n_started == 0 || n_chunks == 1) {
+        for (int64_t i = 0; i < n_chunks; i++) fn(arg, i, 0);
+        return;
+    }
+    p->fn = fn;
+    p->arg = arg;
+    p->n_chunks = n_chunks;
+    atomic_store_explicit(&p->next_chunk, 0, memory_order_relaxed);
+    atomic_store_explicit(&p->n_busy, p->n_started, memory_order_relaxed);
+    announce(p);
+    take_chunks(p, 0);
+    /* With more threads than cores a spinning caller would keep a worker from finishing. */
+    for (unsigned n = 1; atomic_load_explicit(&p->n_busy, memory_order_acquire) > 0; n++) {
+        relax();
+        if (n % 4096 == 0) sched_yield();
+    }
+}
+
+enum fk_status pool_create(struct pool **out, int n_threads, struct fk_error *err)
+{
+    *out = NULL;
+    if (n_threads < 1 || n_threads > MAX_THREADS)
+        return fail(err, FK_EINVAL, "threads is %d; it must be 1 to %d", n_threads, MAX_THREADS);
+    struct pool *p = mem_zalloc(sizeof *p, MEM_ENGINE);
+    if (!p) return fail_nomem(err, sizeof *p, "the thread pool");
+    p->n_threads = n_threads;
+    p->workers = mem_calloc((size_t)n_threads, sizeof *p->workers, MEM_ENGINE);
+    if (!p->workers) {
+        mem_free(p);
+        return fail_nomem(err, sizeof *p->workers * (size_t)n_threads, "the thread pool");
+    }
+    for (int i = 1; i < n_threads; i++) {
+        struct worker *w = &p->workers[i];
+        *w = (struct worker){.pool = p, .index = i};
+        int e = pthread_create(&w->thread, NULL, worker_main, w);
+        if (e) {
+            pool_destroy(&p);
+            return fail(err, FK_ENOMEM, "cannot start thread %d of %d: %s", i + 1, n_threads,
+                        strerror(e));
+        }
+        p->n_started++;
+    }
+    *out = p;
+    return FK_OK;
+}
+
+void pool_destroy(struct pool **pp)
+{
+    struct pool *p = *pp;
+    if (!p) return;
+    p->stop = true;
+    announce(p);
+    for (int i = 1; i <= p->n_started; i++) pthread_join(p->workers[i].thread, NULL);
+    mem_free(p->workers);
+    mem_free(p);
+    *pp = NULL;
+}
+
+int pool_n_threads(const struct pool *p)
+{
+    return p->n_threads;
+}
+
+int pool_n_cores(void)
+{
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) == 0) {
+        int n = CPU_COUNT(&set);
+        if (n > 0) return n;
+    }
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+    return n > 0 ? (int)n : 1;
+}
