@@ -1,0 +1,169 @@
+"""llama.cpp as a peer, through llama-cpp-python's low-level bindings: logits, perplexity, timings.
+
+Used by tools/oracle.py and bench/bench.py; never by the tests of `make check`."""
+import ctypes
+import time
+
+import llama_cpp as lc
+import numpy as np
+
+
+@ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p)
+def _silent(level, text, user):
+    pass
+
+
+lc.llama_log_set(_silent, None)
+lc.llama_backend_init()
+
+
+class Peer:
+    """One model and one context of llama.cpp."""
+
+    def __init__(self, path, n_ctx=512, n_threads=2, n_batch=512, n_seq=1, kv=None, no_repack=False,
+                 flash=None):
+        mp = lc.llama_model_default_params()
+        if no_repack and hasattr(mp, "use_extra_bufts"):
+            mp.use_extra_bufts = False
+        self.model = lc.llama_model_load_from_file(str(path).encode(), mp)
+        if not self.model:
+            raise RuntimeError(f"llama.cpp cannot load {path}")
+        cp = lc.llama_context_default_params()
+        cp.n_ctx = n_ctx * n_seq
+        cp.n_batch = max(n_batch, n_seq)
+        cp.n_ubatch = n_batch
+        cp.n_seq_max = n_seq
+        cp.n_threads = cp.n_threads_batch = n_threads
+        if hasattr(cp, "kv_unified"):
+            cp.kv_unified = n_seq > 1
+        if kv is not None:
+            cp.type_k = cp.type_v = kv
+        if flash is not None and hasattr(cp, "flash_attn_type"):
+            cp.flash_attn_type = flash
+        self.ctx = lc.llama_init_from_model(self.model, cp)
+        if not self.ctx:
+            raise RuntimeError("llama.cpp makes no context")
+        self.vocab = lc.llama_model_get_vocab(self.model)
+        self.n_vocab = lc.llama_vocab_n_tokens(self.vocab)
+        self.n_batch = n_batch
+        self.batch = lc.llama_batch_init(max(n_batch, n_seq), 0, 1)
+
+    def close(self):
+        lc.llama_batch_free(self.batch)
+        lc.llama_free(self.ctx)
+        lc.llama_model_free(self.model)
+
+    def clear(self):
+        lc.llama_memory_clear(lc.llama_get_memory(self.ctx), True)
+
+    def tokenize(self, text, bos=True, special=False):
+        raw = text.encode() if isinstance(text, str) else text
+        n = len(raw) + 16
+        out = (lc.llama_token * n)()
+        k = lc.llama_tokenize(self.vocab, raw, len(raw), out, n, bos, special)
+        return list(out[:k])
+
+    def piece(self, ids):
+        out = b""
+        buf = ctypes.create_string_buffer(256)
+        for t in ids:
+            n = lc.llama_token_to_piece(self.vocab, t, buf, 256, 0, True)
+            out += buf.raw[:n]
+        return out
+
+    def adds_bos(self):
+        return bool(lc.llama_vocab_get_add_bos(self.vocab))
+
+    def bos(self):
+        return lc.llama_vocab_bos(self.vocab)
+
+    def is_end(self, token):
+        return bool(lc.llama_vocab_is_eog(self.vocab, token))
+
+    def decode(self, ids, pos0=0, want=None, seqs=None, pos=None):
+        """Feeds ids; want: set of indices whose logits are wanted (None: the last)."""
+        b = self.batch
+        b.n_tokens = len(ids)
+        for i, t in enumerate(ids):
+            b.token[i] = t
+            b.pos[i] = pos[i] if pos is not None else pos0 + i
+            b.n_seq_id[i] = 1
+            b.seq_id[i][0] = seqs[i] if seqs is not None else 0
+            b.logits[i] = (i == len(ids) - 1) if want is None else (i in want)
+        if lc.llama_decode(self.ctx, b):
+            raise RuntimeError("llama_decode failed")
+
+    def logits_at(self, i):
+        return np.ctypeslib.as_array(lc.llama_get_logits_ith(self.ctx, i), (self.n_vocab,)).copy()
+
+    def prefill(self, ids):
+        for at in range(0, len(ids), self.n_batch):
+            part = ids[at:at + self.n_batch]
+            self.decode(part, at)
+        return self.logits_at(len(part) - 1)
+
+    def all_logits(self, ids):
+        self.clear()
+        rows = []
+        for at in range(0, len(ids), self.n_batch):
+            part = ids[at:at + self.n_batch]
+            self.decode(part, at, want=set(range(len(part))))
+            rows += [self.logits_at(i) for i in range(len(part))]
+        return np.stack(rows)
+
+    def greedy(self, ids, n):
+        """n greedy tokens and the logits of each step."""
+        self.clear()
+        logits, out, steps = self.prefill(ids), [], []
+        for i in range(n):
+            steps.append(logits)
+            t = int(np.argmax(logits))
+            out.append(t)
+            if self.is_end(t):
+                break
+            self.decode([t], len(ids) + i)
+            logits = self.logits_at(0)
+        return out, steps
+
+    def perplexity(self, text, n_ctx=512, progress=None):
+        ids = self.tokenize(text, bos=self.adds_bos())
+        n_windows, nll, count = len(ids) // n_ctx, 0.0, 0
+        for w in range(n_windows):
+            win = ids[w * n_ctx:(w + 1) * n_ctx]
+            if self.adds_bos():
+                win[0] = self.bos()
+            self.clear()
+            first = n_ctx // 2
+            for at in range(0, n_ctx, self.n_batch):
+                part = win[at:at + self.n_batch]
+                want = {i for i in range(len(part)) if first <= at + i < n_ctx - 1}
+                self.decode(part, at, want=want)
+                for i in sorted(want):
+                    z = self.logits_at(i).astype(np.float64)
+                    m = z.max()
+                    nll += m + np.log(np.exp(z - m).sum()) - z[win[at + i + 1]]
+                    count += 1
+            if progress:
+                progress(w + 1, n_windows)
+        return {"ppl": float(np.exp(nll / count)), "nll": nll / count, "tokens": count}
+
+    def time_prefill(self, ids):
+        self.clear()
+        start = time.perf_counter()
+        self.prefill(ids)
+        return len(ids) / (time.perf_counter() - start)
+
+    def time_decode(self, n, pos0=0, token=1):
+        start = time.perf_counter()
+        for i in range(n):
+            self.decode([token], pos0 + i)
+            lc.llama_get_logits_ith(self.ctx, 0)
+        return n / (time.perf_counter() - start)
+
+    def time_batch(self, n_seq, n, token=1):
+        self.clear()
+        start = time.perf_counter()
+        for i in range(n):
+            self.decode([token] * n_seq, want=set(range(n_seq)), seqs=list(range(n_seq)),
+                        pos=[i] * n_seq)
+        return n_seq * n / (time.perf_counter() - start)
