@@ -18,15 +18,27 @@
 enum act_format {
     ACT_F32,  /* float[k] */
     ACT_BF16, /* uint16_t[k] */
-    ACT_Q8,   /* blocks of 32, k % 32 == 0:   int8_t q[k]; float d[k/32]; float s[k/32]
-                 x = d*q;  d = max|x|/127;  s = d * sum(q) of the block */
+    ACT_Q8,   /* blocks of 32, k % 32 == 0:   int8_t q[k]; float d[k/32]; float s[k/32];
+                 int32_t sum[k/32]
+                 x = d*q;  |q| <= 127;  d = max|x|/127;  sum = sum(q) of the block;  s = d*sum */
     ACT_Q8K,  /* blocks of 256, k % 256 == 0: int8_t q[k]; float d[k/256]; int16_t sum16[k/16]
                  x = d*q;  sum16 = sums of q over 16 */
     ACT_N_FORMATS
 };
-/* Bytes of one activation row, a multiple of 64; the three parts follow each other, each padded to
- * a multiple of 64 bytes. */
+/* Bytes of one activation row, a multiple of 64; the parts follow each other, each padded to a
+ * multiple of 64 bytes. The int8 formats: q = round to even of x * (127 / max); a block whose max is
+ * below 2^-100 is zero; one with a NaN or an infinity has d = NaN, so that the NaN reaches y. */
 size_t act_row_bytes(enum act_format f, int64_t k);
+static inline size_t act_pad(size_t bytes)
+{
+    return (bytes + 63) & ~(size_t)63;
+}
+/* Where the parts of a row begin. */
+static inline size_t act_q8_d(int64_t k) { return act_pad((size_t)k); }
+static inline size_t act_q8_s(int64_t k) { return act_q8_d(k) + act_pad((size_t)k / 8); }
+static inline size_t act_q8_sum(int64_t k) { return act_q8_s(k) + act_pad((size_t)k / 8); }
+static inline size_t act_q8k_d(int64_t k) { return act_pad((size_t)k); }
+static inline size_t act_q8k_sum16(int64_t k) { return act_q8k_d(k) + act_pad((size_t)k / 64); }
 
 /* Encodes one row. */
 typedef void (*kernel_act_fn)(const float *x, int64_t k, void *out);
