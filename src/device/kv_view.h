@@ -42,6 +42,12 @@ static inline uint8_t *kv_v_head(const struct kv_layout *l, void *page, int i_la
            (size_t)l->n_kv_heads * l->k_head_bytes + (size_t)head * l->v_head_bytes;
 }
 
+/* The float scales of an int8 head: one per slot, behind its rows. */
+static inline float *kv_scales(const struct kv_layout *l, uint8_t *head, size_t row_bytes)
+{
+    return (float *)(void *)(head + (size_t)l->page_tokens * row_bytes);
+}
+
 /* One sequence's part of a batch: rows [first_row, first_row + n_rows) are its positions
  * [pos0, pos0 + n_rows); pages[i] holds positions [i*page_tokens, (i+1)*page_tokens) and there are
  * enough of them for the last position. */

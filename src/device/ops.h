@@ -20,8 +20,6 @@
 #include "src/device/kv_view.h"
 #include "src/tensor/tensor.h"
 
-/* ---- what a device implements ---- */
-
 enum op_kind {
     OP_EMBED,        /* out[t,:] = W[token[t],:] * scale */
     OP_MATMUL,       /* out[i][t,r] = sum_c W_i[r,c] x[t,c] (+ bias_i[r]), i < n_out: one read of x */
@@ -38,9 +36,10 @@ enum op_kind {
     OP_EXPERTS,      /* sum over chosen experts of weight * down(act(gate x) * up x) */
     OP_TAKE_ROWS,    /* out[i,:] = x[rows[i],:] */
     OP_SOFTCAP,      /* out = cap * tanh(x / cap) */
+    OP_COLUMNS,      /* out[t, h] = x[t, h][first .. first + n) */
     OP_N_KINDS
 };
-const char *op_kind_name(enum op_kind kind);
+const char *op_kind_name(enum op_kind kind); /* "matmul"; never NULL */
 
 enum act { ACT_SILU, ACT_GELU_TANH };
 
@@ -81,6 +80,7 @@ struct attention_params {
 /* Arguments of an op in one shape for all, so that devices, fall-backs and recorders are tables. */
 #define OP_MAX_IN 8
 #define OP_MAX_OUT 4
+#define OP_MAX_EXPERTS 4096
 struct op_call {
     enum op_kind kind;
     const struct tensor *in[OP_MAX_IN];
@@ -94,6 +94,8 @@ struct op_call {
     bool transposed;                       /* OP_MATMUL_HEADS */
     float scalar;                          /* eps, scale, cap */
     int n_heads;
+    int64_t first;                         /* OP_COLUMNS */
+    bool b_shared;                         /* OP_CONCAT */
     enum act act;
     const struct rope_params *rope;
     const struct route_params *route;
@@ -119,8 +121,8 @@ void device_destroy(struct device **d);
 const struct device_ops *device_get_ops(const struct device *d);
 int device_n_threads(const struct device *d);
 const char *device_isa(const struct device *d); /* "avx2", "avx512vnni", ... as chosen */
-
-/* ---- one forward pass ---- */
+/* One sentence once an op had to fall back to the CPU, else NULL. Valid until destroy. */
+const char *device_note(const struct device *d);
 
 struct op_recorder {
     void *arg;
@@ -129,8 +131,7 @@ struct op_recorder {
 
 struct ops {
     struct device *device;
-    struct arena arenas[2];       /* activations of even and odd layers */
-    int i_arena;
+    struct arena arenas[2];       /* activations of this layer; the residual stream between layers */
     uint32_t next_id;
     struct op_recorder *recorder; /* NULL in inference; with one, nothing is reused */
     const struct batch *batch;
@@ -141,10 +142,11 @@ struct ops {
 
 void ops_init(struct ops *o, struct device *d, size_t arena_cap_bytes);
 void ops_fini(struct ops *o);
-/* Starts a pass over batch: arenas are emptied, counters and status cleared. */
+/* Starts a pass over batch: arenas are emptied, counters and status cleared. The sequences must cover
+ * the batch's rows in order, without gaps (or there are none). */
 void ops_begin(struct ops *o, const struct batch *batch);
-/* Ends a layer: x (the residual stream) moves to the other arena and all other activations of the
- * layer before are gone. With a recorder it returns x as it is. */
+/* Ends a layer: x (the residual stream) is copied to the second arena and all other activations,
+ * older residual streams too, are gone. With a recorder it returns x as it is. */
 struct tensor *ops_layer_end(struct ops *o, struct tensor *x);
 enum fk_status ops_status(const struct ops *o, struct fk_error *err);
 
