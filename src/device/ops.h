@@ -105,7 +105,7 @@ struct op_call {
 struct device;
 struct device_ops {
     const char *name;
-    /* NULL: not implemented; the call falls back to the CPU device and says so once. */
+    /* NULL: absent; the call falls back to the CPU device and says so once. */
     enum fk_status (*op[OP_N_KINDS])(struct device *d, const struct op_call *call,
                                      struct fk_error *err);
     void (*destroy)(struct device *d);
