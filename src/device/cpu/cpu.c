@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include "src/base/fail.h"
 
-#define SCRATCH_BLOCK ((size_t)1 << 20)
+#define SCRATCH_BLOCK ((size_t)256 << 10)
 #define MAX_THREADS 1024
 
 static void destroy(struct device *d)

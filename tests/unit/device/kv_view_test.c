@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * kv_view_test.c - sizes, alignment and limits of a cache page. */
+#include <limits.h>
+#include "tests/unit/device/lab.h"
+
+static void sizes_add_up(void **state)
+{
+    (void)state;
+    const enum dtype types[] = {DT_F32, DT_F16, DT_I8};
+    for (int t = 0; t < 3; t++)
+        for (int page = 1; page <= 256; page *= 2)
+            for (int dim = 1; dim < 200; dim += 13) {
+                struct kv_layout l;
+                assert_true(kv_layout_init(&l, types[t], 3, 5, dim, dim + 1, false, page));
+                size_t element = types[t] == DT_F32 ? 4 : types[t] == DT_F16 ? 2 : 1;
+                assert_true(l.k_row_bytes >= (size_t)dim * element);
+                assert_true(l.v_row_bytes >= (size_t)(dim + 1) * element);
+                assert_int_equal(l.k_row_bytes % 16 + l.v_row_bytes % 16, 0);
+                assert_int_equal(l.k_head_bytes % 64 + l.v_head_bytes % 64, 0);
+                size_t scales = types[t] == DT_I8 ? 4 * (size_t)page : 0;
+                assert_true(l.v_head_bytes >= l.v_row_bytes * (size_t)page + scales);
+                assert_int_equal(l.layer_bytes, 5 * (l.k_head_bytes + l.v_head_bytes));
+                assert_int_equal(l.page_bytes, 3 * l.layer_bytes);
+                /* the last value of the last layer ends inside the page */
+                uint8_t *base = (uint8_t *)64, *last = kv_v_head(&l, base, 2, 4);
+                assert_true((size_t)(last - base) + l.v_head_bytes == l.page_bytes);
+            }
+}
+
+static void latents_have_no_values(void **state)
+{
+    (void)state;
+    struct kv_layout l;
+    assert_true(kv_layout_init(&l, DT_I8, 2, 1, 576, 512, true, 16));
+    assert_int_equal(l.v_head_bytes, 0);
+    assert_int_equal(l.layer_bytes, 16 * 576 + 16 * 4);
+    assert_false(kv_layout_init(&l, DT_I8, 2, 1, 512, 576, true, 16)); /* v longer than k */
+}
+
+static void refuses_nonsense(void **state)
+{
+    (void)state;
+    struct kv_layout l = {.page_tokens = 77};
+    assert_false(kv_layout_init(&l, DT_Q8_0, 1, 1, 8, 8, false, 16));
+    assert_false(kv_layout_init(&l, DT_F16, 0, 1, 8, 8, false, 16));
+    assert_false(kv_layout_init(&l, DT_F16, 1, -1, 8, 8, false, 16));
+    assert_false(kv_layout_init(&l, DT_F16, 1, 1, 0, 8, false, 16));
+    assert_false(kv_layout_init(&l, DT_F16, 1, 1, 8, INT_MAX, false, 16));
+    assert_false(kv_layout_init(&l, DT_F16, 1, 1, 8, 8, false, 24));
+    assert_false(kv_layout_init(&l, DT_F16, 1, 1, 8, 8, false, 512));
+    assert_false(kv_layout_init(&l, DT_F16, INT_MAX, INT_MAX, INT_MAX, INT_MAX, false, 256));
+    assert_int_equal(l.page_tokens, 77); /* untouched */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sizes_add_up), cmocka_unit_test(latents_have_no_values),
+        cmocka_unit_test(refuses_nonsense),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
