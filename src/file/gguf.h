@@ -38,6 +38,9 @@ struct gguf_tensor {
 
 /* Opens path, and the other files of a split set when path is one of "NAME-00001-of-00003.gguf". */
 enum fk_status gguf_open(struct gguf **out, const char *path, struct fk_error *err);
+/* The same over bytes in memory (borrowed until close; 8-byte aligned); name stands in sentences. */
+enum fk_status gguf_parse(struct gguf **out, const void *data, size_t bytes, const char *name,
+                          struct fk_error *err);
 void gguf_close(struct gguf **g);
 const char *gguf_path(const struct gguf *g);
 uint64_t gguf_file_bytes(const struct gguf *g); /* of all files */
@@ -66,7 +69,7 @@ enum fk_status gguf_get_str(const struct gguf *g, const char *key, bool required
 /* Element i of an array (or the scalar itself for i == 0). False if out of range or type differs. */
 bool gguf_item_int(const struct gguf_kv *kv, uint64_t i, int64_t *out);
 bool gguf_item_f64(const struct gguf_kv *kv, uint64_t i, double *out);
-/* Arrays of strings are indexed lazily (their offsets are found at the first call, then O(1)). */
+/* O(1). kv must be one of g's own (gguf_find, gguf_kv_at). */
 bool gguf_item_str(const struct gguf *g, const struct gguf_kv *kv, uint64_t i,
                    struct gguf_str *out);
 
