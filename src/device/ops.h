@@ -163,7 +163,8 @@ void op_matmul_many(struct ops *o, int n, const struct tensor *const w[],
                     const struct tensor *const bias[], const struct tensor *x,
                     struct tensor *out[]);
 /* w has n_mats = n_heads.  plain:      out[t, h*R + r] = sum_c w[h][r,c] x[t, h*C + c]
- *                          transposed: out[t, h*C + c] = sum_r w[h][r,c] x[t, h*R + r] */
+ *                          transposed: out[t, h*C + c] = sum_r w[h][r,c] x[t, h*R + r];
+ *                          x of R columns is then shared by all heads */
 struct tensor *op_matmul_heads(struct ops *o, const struct tensor *w, bool transposed,
                                const struct tensor *x);
 struct tensor *op_rmsnorm(struct ops *o, const struct tensor *w, float eps, const struct tensor *x);

@@ -70,8 +70,9 @@ struct tensor *op_matmul_heads(struct ops *o, const struct tensor *w, bool trans
     if (!OPS_NEED(o, w, "matmul_heads: no weight")) return NULL;
     if (!ops_is_weight(o, "matmul_heads", w, w->n_cols)) return NULL;
     int64_t n_in = transposed ? w->n_rows : w->n_cols, n_out = transposed ? w->n_cols : w->n_rows;
-    if (!OPS_NEED(o, w->n_mats >= 1 && n_in >= 1 && x->n_cols % w->n_mats == 0 &&
-                         x->n_cols / w->n_mats == n_in,
+    bool is_shared = transposed && x->n_cols == n_in;
+    bool is_own = w->n_mats >= 1 && x->n_cols % w->n_mats == 0 && x->n_cols / w->n_mats == n_in;
+    if (!OPS_NEED(o, w->n_mats >= 1 && n_in >= 1 && (is_shared || is_own),
                   "matmul_heads: weight %s has %lld heads of %lld inputs, x has %lld columns",
                   ops_name(w), (long long)w->n_mats, (long long)n_in, (long long)x->n_cols))
         return NULL;

@@ -34,6 +34,13 @@ struct model_config {
     enum rope_style rope_style;
     int n_rot;
     float rope_theta, rope_theta_local;
+    struct rope_scaling {
+        enum rope_scaling_kind { ROPE_PLAIN, ROPE_LINEAR, ROPE_YARN } kind;
+        float factor;
+        int n_ctx_orig;
+        float beta_fast, beta_slow, ext_factor;
+        float mscale;         /* multiplies the rotated columns */
+    } rope_scaling;
     /* MLA (deepseek2) */
     int q_rank, kv_rank;   /* q_rank 0: a plain q projection */
     int rope_dim, nope_dim;
@@ -43,9 +50,12 @@ struct model_config {
 };
 
 struct model_layer {
-    struct tensor *attn_norm, *wq, *wk, *wv, *wo, *bq, *bk, *bv, *q_norm, *k_norm;
+    struct tensor *attn_norm, *wq, *wk, *wv, *wo, *bq, *bk, *bv, *bo, *q_norm, *k_norm;
     struct tensor *attn_post_norm, *ffn_post_norm;                     /* gemma3 */
-    struct tensor *q_a, *q_a_norm, *q_b, *kv_a, *kv_a_norm, *k_b, *v_b, *kv_b; /* MLA; see mla.c */
+    /* MLA; see mla.c for which of them a file has */
+    struct tensor *q_a, *q_a_norm, *q_b, *kv_a, *kv_a_norm, *k_b, *v_b, *kv_b;
+    struct tensor *v_b_flat;                                           /* v_b as one matrix */
+    bool k_b_transposed;                                               /* k_b is a view of kv_b */
     struct tensor *ffn_norm, *gate, *up, *down;
     struct tensor *router, *router_bias, *gate_exps, *up_exps, *down_exps;
     struct tensor *gate_shared, *up_shared, *down_shared;
@@ -61,10 +71,11 @@ struct model {
     struct tensor *tok_embd, *output_norm, *output; /* output == tok_embd when tied */
     struct model_layer *layers;        /* [n_layers] */
     struct rope_params rope_global, rope_local;
+    struct rope_params rope_k;         /* MLA: the angles of rope_global, for a key that is alone */
     struct arena memory;               /* tensors, layers, tables */
     uint64_t weight_bytes;             /* of all tensors that a forward can read */
     uint64_t active_bytes;             /* read for one decoded token at empty context */
-    uint64_t n_params, n_active_params;
+    uint64_t n_params, n_active_params; /* active: unused experts left out */
     struct tensor *(*forward)(const struct model *m, struct ops *o); /* logits [n_out, n_vocab] */
 };
 

@@ -34,18 +34,19 @@ static void plain_chunk(void *arg, int64_t chunk, int worker)
             j->out->row_bytes / sizeof(float));
 }
 
-/* out[t, h*C + c] = sum_r w[h][r,c] x[t, h*R + r], r ascending */
+/* out[t, h*C + c] = sum_r w[h][r,c] x[t, h*R + r], r ascending; x of R columns is for all heads */
 static void transposed_chunk(void *arg, int64_t chunk, int worker)
 {
     const struct heads_job *j = arg;
     int64_t head = chunk / j->chunks_per_head, n_cols = j->w->n_cols, n_rows = j->w->n_rows;
     int64_t t0 = chunk % j->chunks_per_head * TOKENS_PER_BLOCK, t1 = t0 + TOKENS_PER_BLOCK;
     if (t1 > j->x->n_rows) t1 = j->x->n_rows;
+    int64_t x0 = j->x->n_cols == n_rows ? 0 : head * n_rows;
     float *scratch = j->rows + (size_t)worker * (size_t)n_cols;
     for (int64_t r = 0; r < n_rows; r++) {
         j->wk.dequant(head_data(j->w, head, r), n_cols, scratch);
         for (int64_t t = t0; t < t1; t++) {
-            float a = tensor_row_f32(j->x, t)[head * n_rows + r];
+            float a = tensor_row_f32(j->x, t)[x0 + r];
             float *y = tensor_row_f32(j->out, t) + head * n_cols;
             if (r)
                 j->cpu->k.axpy(a, scratch, n_cols, y);
