@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * cmd_convert.c - the library's converter with a progress bar. */
+#include <stdio.h>
+
+#include "fikr/convert.h"
+#include "src/cli/term.h"
+#include "src/cli/verbs.h"
+
+int cmd_convert(const struct args *a)
+{
+    struct fk_convert_params p;
+    struct fk_error err = {0};
+    struct bar bar;
+    fk_convert_default_params(&p);
+    bar_init(&bar);
+    p.type = a->type;
+    p.progress = bar_update;
+    p.progress_arg = &bar;
+    enum fk_status st = fk_convert(a->operands[0], a->operands[1], &p, &err);
+    bar_fini(&bar);
+    if (st) return term_complain(&err);
+    if (!a->json) return 0;
+    json_t *doc = json_object();
+    if (!json_put(doc, "in", json_cstr(a->operands[0])) ||
+        !json_put(doc, "out", json_cstr(a->operands[1]))) {
+        json_decref(doc);
+        doc = NULL;
+    }
+    return json_emit(doc, 0);
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * cmd_run.c - answers one prompt (pipe mode) or hands over to the chat (repl.c). */
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "fikr/chat.h"
+#include "src/base/clock.h"
+#include "src/base/fail.h"
+#include "src/cli/fileio.h"
+#include "src/cli/models.h"
+#include "src/cli/repl.h"
+#include "src/cli/reply.h"
+#include "src/cli/talk.h"
+#include "src/cli/term.h"
+#include "src/cli/verbs.h"
+
+/* The prompt is -p as it stands, or standard input; there the newline that `echo` adds is no part
+ * of a chat message. */
+static enum fk_status read_prompt(const struct args *a, struct buf *prompt, struct fk_error *err)
+{
+    const char *what = a->prompt ? "the prompt" : "standard input";
+    if (a->prompt) {
+        if (!buf_puts(prompt, a->prompt)) return fail_nomem(err, strlen(a->prompt), what);
+    } else {
+        TRY(fileio_read_stdin(prompt, err));
+        if (!a->raw && prompt->n && prompt->data[prompt->n - 1] == '\n')
+            prompt->data[--prompt->n] = 0;
+    }
+    TRY(fileio_check_text(what, prompt->data, prompt->n, err));
+    if (a->system) TRY(fileio_check_text("--system", a->system, strlen(a->system), err));
+    if (!prompt->n && !a->raw) return fail(err, FK_EINVAL, "%s is empty", what);
+    return FK_OK;
+}
+
+static enum fk_status make_ids(const struct args *a, const fk_model *m, const struct buf *prompt,
+                               int32_t **ids, size_t *n_ids, int *opens_thinking,
+                               struct fk_error *err)
+{
+    struct fk_chat_params p;
+    struct fk_message messages[2];
+    size_t n = 0;
+    *opens_thinking = 0;
+    if (a->raw)
+        return fk_tokenize(m, prompt->n ? prompt->data : "", prompt->n, FK_TOKENIZE_BOS, ids, n_ids,
+                           err);
+    fk_chat_default_params(&p);
+    p.thinking = a->think;
+    memset(messages, 0, sizeof messages);
+    if (a->system) {
+        messages[n].role = "system";
+        messages[n++].content = a->system;
+    }
+    messages[n].role = "user";
+    messages[n++].content = prompt->data;
+    return fk_chat_render(m, messages, n, &p, NULL, ids, n_ids, opens_thinking, err);
+}
+
+static json_t *reply_json(const struct reply *r, uint64_t seed)
+{
+    const struct fk_session_stats *s = &r->stats;
+    json_t *o = json_object(), *usage = json_object(), *timings = json_object();
+    bool ok = json_put(usage, "prompt_tokens", json_count(s->n_prompt)) &&
+              json_put(usage, "cached_tokens", json_count(s->n_cached)) &&
+              json_put(usage, "thinking_tokens", json_count(s->n_thinking)) &&
+              json_put(usage, "answer_tokens", json_count(s->n_answer)) &&
+              json_put(timings, "prefill_s", json_num(s->prefill_s)) &&
+              json_put(timings, "decode_s", json_num(s->decode_s)) &&
+              json_put(timings, "first_token_s", json_num(s->first_token_s)) &&
+              json_put(timings, "cpu_s", json_num(s->cpu_s));
+    if (!ok) {
+        json_decref(usage);
+        usage = NULL;
+    }
+    ok = json_put(o, "text", json_text(r->content.n ? r->content.data : "", r->content.n)) &&
+         json_put(o, "reasoning", json_text(r->reasoning.n ? r->reasoning.data : "",
+                                            r->reasoning.n)) &&
+         json_put(o, "finish", json_cstr(reply_finish_name(r->finish))) &&
+         json_put(o, "usage", usage) && json_put(o, "timings", timings) &&
+         json_put(o, "seed", json_count(seed));
+    if (ok) return o;
+    json_decref(o);
+    return NULL;
+}
+
+static int finish(const struct args *a, const struct reply *r, struct fk_error *err)
+{
+    if (r->finish == FK_FINISH_CANCELLED) {
+        fail(err, FK_ECANCELLED, "interrupted");
+        return term_complain(err);
+    }
+    if (a->json) return json_emit(reply_json(r, a->seed), 0);
+    bool ends_line = r->content.n && r->content.data[r->content.n - 1] == '\n';
+    if (term_is_tty(stdout) && !ends_line) putchar('\n');
+    int code = term_finish(0);
+    if (r->finish == FK_FINISH_CONTEXT)
+        fputs("fikr: the reply was cut because the context is full; --ctx makes it larger\n", stderr);
+    if (r->finish == FK_FINISH_LOOP)
+        fputs("fikr: the reply was ended because it repeated itself\n", stderr);
+    return code;
+}
+
+static int run_once(const struct args *a)
+{
+    struct opened o = {0};
+    struct fk_error err = {0};
+    struct fk_engine_params ep;
+    struct fk_session_params sp;
+    struct buf prompt;
+    struct reply r;
+    fk_session *s = NULL;
+    int32_t *ids = NULL;
+    size_t n_ids = 0;
+    int opens_thinking = 0;
+    struct bar bar;
+    enum fk_status st;
+    buf_init(&prompt, 0, MEM_CLI);
+    reply_init(&r, a->json ? NULL : stdout, true);
+    bar_init(&bar);
+    if (!buf_reserve(&prompt, 16)) {
+        st = fail_nomem(&err, 16, "the prompt");
+        goto done;
+    }
+    TRY_GOTO(read_prompt(a, &prompt, &err), done);
+    TRY_GOTO(opened_model(&o, a->model, false, &err), done);
+    TRY_GOTO(make_ids(a, o.model, &prompt, &ids, &n_ids, &opens_thinking, &err), done);
+    opened_params(a, &ep);
+    TRY_GOTO(opened_engine(&o, &ep, &err), done);
+    reply_params(a, &sp);
+    TRY_GOTO(fk_session_create(&s, o.engine, &sp, &err), done);
+    st = reply_run(&r, s, ids, n_ids, opens_thinking, &err);
+done:;
+    int code = st ? term_complain(&err) : finish(a, &r, &err);
+    fk_session_destroy(&s);
+    fk_free(ids);
+    reply_fini(&r);
+    buf_fini(&prompt);
+    opened_close(&o);
+    return code;
+}
+
+static uint64_t random_seed(void)
+{
+    uint64_t seed = 0;
+    if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) != (ssize_t)sizeof seed)
+        seed = (uint64_t)(clock_seconds() * 1e9);
+    return seed >> 16; /* 48 bits: every reader of JSON keeps them whole */
+}
+
+int cmd_run(const struct args *a)
+{
+    struct args own = *a; /* its lists stay the caller's */
+    if (!own.seed_given) own.seed = random_seed();
+    bool chat = !a->prompt && !a->json && term_is_tty(stdin) && term_is_tty(stdout);
+    if (!chat) return run_once(&own);
+    if (a->raw) {
+        struct fk_error err = {0};
+        fail(&err, FK_EINVAL, "--raw needs -p or a prompt on standard input");
+        return term_complain(&err);
+    }
+    return repl_run(&own);
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * json_out.c - the one JSON document of --json, always in ASCII: no byte of a file or a model can
+ * then act on a terminal. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "src/base/fail.h"
+#include "src/base/utf8.h"
+#include "src/cli/term.h"
+
+json_t *json_text(const char *s, size_t n)
+{
+    json_t *j = json_stringn(s, n);
+    if (j) return j;
+    struct buf b;
+    buf_init(&b, 0, MEM_CLI);
+    if (utf8_sanitize(&b, s, n)) j = json_stringn(b.n ? b.data : "", b.n);
+    buf_fini(&b);
+    return j;
+}
+
+json_t *json_cstr(const char *s)
+{
+    return s ? json_text(s, strlen(s)) : json_null();
+}
+
+json_t *json_num(double v)
+{
+    return isfinite(v) ? json_real(v) : json_null();
+}
+
+json_t *json_count(unsigned long long v)
+{
+    return v > (unsigned long long)INT64_MAX ? json_real((double)v) : json_integer((json_int_t)v);
+}
+
+bool json_put(json_t *object, const char *key, json_t *value)
+{
+    return object && value && json_object_set_new(object, key, value) == 0;
+}
+
+int json_emit(json_t *doc, int code)
+{
+    struct fk_error err = {0};
+    if (!doc) {
+        fail(&err, FK_ENOMEM, "out of memory while the JSON document was made");
+        return term_complain(&err);
+    }
+    int bad = json_dumpf(doc, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII | JSON_PRESERVE_ORDER |
+                                          JSON_REAL_PRECISION(12));
+    json_decref(doc);
+    if (bad == 0) putchar('\n');
+    return term_finish(code);
+}

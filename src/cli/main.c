@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * main.c - finds the verb, reads its options, prints help. What a verb does is in its cmd_*.c. */
+#include <langinfo.h>
+#include <locale.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "src/base/fail.h"
+#include "src/cli/signals.h"
+#include "src/cli/term.h"
+#include "src/cli/verbs.h"
+
+static const struct verb verbs[] = {
+    {"run", VERB_RUN, "", 0, 0, "chat in the terminal, or answer one prompt",
+     "On a terminal this is a chat with history and line editing; /help lists its commands and\n"
+     "Ctrl-C stops a reply. With -p, or when standard input or output is no terminal, the prompt\n"
+     "comes from -p or standard input, and only the completion is printed; thinking stands inside\n"
+     "<think> tags. A prompt that does not fit the context is refused with both counts.", cmd_run},
+    {"inspect", VERB_INSPECT, "MODEL", 0, 1, "show what is in a model file",
+     "Prints sizes, types and metadata, everything from the file escaped.", cmd_inspect},
+    {"fit", VERB_FIT, "MODEL", 0, 1, "say whether a model fits here, and how fast it would be",
+     "Predicts peak memory and speed before anything is loaded. Exit code 3 when it does not fit.",
+     cmd_fit},
+    {"tokenize", VERB_TOKENIZE, "", 0, 0, "text to token ids and back",
+     "Reads standard input. Control tokens spelled out in the text stay text unless --special is\n"
+     "given.", cmd_tokenize},
+    {"logits", VERB_LOGITS, "", 0, 0, "write the logits of a token sequence",
+     "Writes little-endian float32, one row of n_vocab numbers for each id. The cache is f32 unless\n"
+     "--kv says otherwise.", cmd_logits},
+    {"perplexity", VERB_PERPLEXITY, "", 0, 0, "judge a model by a text",
+     "The text is tokenised once and cut into windows of --ctx tokens (512); where the model wants a\n"
+     "BOS it replaces a window's first token; the second half of each window is predicted; a last\n"
+     "short window is dropped. --kl-base adds kl_mean, kl_p99 and top1_agreement against\n"
+     "distributions that --save-logits wrote on the same text.", cmd_perplexity},
+    {"bench", VERB_BENCH, "", 0, 0, "measure speed and memory traffic here",
+     "Prefill of --pp tokens, decode of --tg tokens at batch 1 from an empty context, then the\n"
+     "batches. The memory bandwidth is measured in turn with the decode runs.", cmd_bench},
+    {"convert", VERB_CONVERT, "IN OUT", 2, 2, "safetensors folder to GGUF, or back",
+     "IN is a folder with config.json and *.safetensors, or a GGUF file; OUT is a path ending in\n"
+     ".gguf, or a folder to create.", cmd_convert},
+    {"pull", VERB_PULL, "NAME|URL", 0, 1, "fetch a model by name or URL",
+     "Downloads go to NAME.part, continue there after a break, and get their name only when the\n"
+     "sha256 is right. Without an operand the known names are listed.", cmd_pull},
+};
+static const size_t n_verbs = sizeof verbs / sizeof verbs[0];
+
+static void print_overview(FILE *f)
+{
+    fputs("fikr runs reasoning models on the computer you have.\n\nusage: fikr VERB [OPTIONS]\n\n", f);
+    for (size_t i = 0; i < n_verbs; i++) {
+        int n = fprintf(f, "  %s %s", verbs[i].name, verbs[i].operands);
+        fprintf(f, "%*s%s\n", n < 22 ? 22 - n : 1, "", verbs[i].summary);
+    }
+    fputs("\n`fikr VERB --help` lists a verb's options; `fikr --version` says which fikr this is.\n"
+          "Exit codes: 0 done, 1 failed, 2 bad input or file, 3 out of memory, 4 busy,\n"
+          "130 interrupted.\n", f);
+}
+
+static void print_help(const struct verb *v)
+{
+    printf("usage: fikr %s%s%s [OPTIONS]\n\n%s\n\n", v->name, v->operands[0] ? " " : "", v->operands,
+           v->detail);
+    for (size_t i = 0; i < n_arg_specs; i++) {
+        const struct arg_spec *s = &arg_specs[i];
+        if (!(s->verbs & (unsigned)v->bit)) continue;
+        int n = printf("  %s%s%s", s->alias ? s->alias : "", s->alias ? ", " : "", s->name);
+        if (s->value) n += printf(" %s", s->value);
+        if (n > 28) n = printf("\n") - 1;
+        printf("%*s%s\n", 30 - n, "", s->help);
+    }
+}
+
+static const struct verb *find_verb(const char *name)
+{
+    for (size_t i = 0; i < n_verbs; i++)
+        if (!strcmp(verbs[i].name, name)) return &verbs[i];
+    return NULL;
+}
+
+static int unknown_verb(const char *name)
+{
+    struct fk_error err = {0};
+    const char *names[16];
+    for (size_t i = 0; i < n_verbs; i++) names[i] = verbs[i].name;
+    const char *near = args_nearest(name, names, n_verbs);
+    const char *kind = name[0] == '-' ? "option" : "verb";
+    if (near)
+        fail(&err, FK_EINVAL, "unknown %s '%s'; did you mean `fikr %s`?", kind, name, near);
+    else
+        fail(&err, FK_EINVAL, "unknown %s '%s'; `fikr --help` lists the verbs", kind, name);
+    return term_complain(&err);
+}
+
+int main(int argc, char **argv)
+{
+    /* Only the character set: numbers are read and written with a point everywhere. */
+    setlocale(LC_CTYPE, "");
+    if (strcmp(nl_langinfo(CODESET), "UTF-8") != 0) setlocale(LC_CTYPE, "C.UTF-8");
+    signals_install();
+
+    if (argc < 2) {
+        print_overview(stderr);
+        return 2;
+    }
+    const char *name = argv[1];
+    if (!strcmp(name, "--version")) {
+        printf("fikr %s\n", fk_version());
+        return term_finish(0);
+    }
+    if (!strcmp(name, "--help") || !strcmp(name, "-h") || (!strcmp(name, "help") && argc == 2)) {
+        print_overview(stdout);
+        return term_finish(0);
+    }
+    bool help = !strcmp(name, "help");
+    if (help) name = argv[2];
+    const struct verb *verb = find_verb(name);
+    if (!verb) return unknown_verb(name);
+
+    struct args a;
+    struct fk_error err = {0};
+    args_init(&a);
+    int code;
+    if (!help && args_parse(&a, verb, argc - 2, argv + 2, &err)) {
+        code = term_complain(&err);
+    } else if (help || a.help) {
+        print_help(verb);
+        code = term_finish(0);
+    } else {
+        code = verb->run(&a);
+    }
+    args_fini(&a);
+    return code;
+}

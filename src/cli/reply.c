@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * reply.c - runs a session and writes what it says. */
+#include "src/cli/reply.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "src/base/fail.h"
+#include "src/cli/signals.h"
+#include "src/cli/term.h"
+
+void reply_init(struct reply *r, FILE *to, bool tags)
+{
+    memset(r, 0, sizeof *r);
+    r->to = to;
+    r->tags = tags;
+    buf_init(&r->content, 0, MEM_CLI);
+    buf_init(&r->reasoning, 0, MEM_CLI);
+}
+
+void reply_fini(struct reply *r)
+{
+    buf_fini(&r->content);
+    buf_fini(&r->reasoning);
+}
+
+const char *reply_finish_name(enum fk_finish f)
+{
+    static const char *const names[] = {"running", "stop", "length", "context", "loop", "cancelled"};
+    return (unsigned)f < sizeof names / sizeof names[0] ? names[f] : "unknown";
+}
+
+void reply_params(const struct args *a, struct fk_session_params *p)
+{
+    fk_session_default_params(p);
+    p->sampling = a->sampling;
+    p->sampling.seed = a->seed;
+    p->max_tokens = a->n_tokens;
+    p->thinking = a->think;
+    p->think_budget = a->think_budget;
+    p->raw = a->raw;
+}
+
+static void open_thinking(struct reply *r)
+{
+    if (!r->to) return;
+    term_style(r->to, TERM_DIM);
+    if (r->tags) fputs("<think>\n", r->to);
+}
+
+static void close_thinking(struct reply *r)
+{
+    if (!r->to) return;
+    bool ends_line = r->reasoning.n && r->reasoning.data[r->reasoning.n - 1] == '\n';
+    if (!ends_line) fputc('\n', r->to);
+    if (r->tags) fputs("</think>\n", r->to);
+    term_style(r->to, TERM_PLAIN);
+    fputc('\n', r->to);
+}
+
+/* Gives the part that the screen is in now. */
+static enum fk_status take(struct reply *r, const struct fk_event *ev, enum fk_part *at,
+                           struct fk_error *err)
+{
+    if (!ev->n_bytes) return FK_OK;
+    if (ev->part != *at) {
+        if (ev->part == FK_PART_REASONING)
+            open_thinking(r);
+        else
+            close_thinking(r);
+        *at = ev->part;
+    }
+    struct buf *b = ev->part == FK_PART_REASONING ? &r->reasoning : &r->content;
+    if (!buf_append(b, ev->text, ev->n_bytes)) return fail_nomem(err, b->n, "the reply");
+    if (!r->to) return FK_OK;
+    term_text(r->to, ev->text, ev->n_bytes);
+    if (fflush(r->to) && errno != EINTR)
+        return fail(err, FK_EIO, "writing the reply failed: %s", strerror(errno));
+    return FK_OK;
+}
+
+enum fk_status reply_run(struct reply *r, fk_session *s, const int32_t *ids, size_t n_ids,
+                         int opens_thinking, struct fk_error *err)
+{
+    enum fk_part at = FK_PART_CONTENT;
+    struct fk_event ev;
+    memset(&ev, 0, sizeof ev);
+    signals_watch(s);
+    enum fk_status st = fk_session_prompt(s, ids, n_ids, opens_thinking, err);
+    while (!st && !ev.finish) {
+        st = fk_session_next(s, &ev, err);
+        if (!st) st = take(r, &ev, &at, err);
+    }
+    signals_watch(NULL);
+    if (at == FK_PART_REASONING) close_thinking(r);
+    r->finish = ev.finish;
+    if (st == FK_ECANCELLED) {
+        r->finish = FK_FINISH_CANCELLED;
+        st = FK_OK;
+    }
+    fk_session_get_stats(s, &r->stats);
+    return st;
+}
