@@ -32,7 +32,7 @@ oracle: all
 
 fuzz:
 	@tools/setup.sh fuzz
-	@tests/fuzz/run_all.sh
+	@python3 tests/fuzz/run.py all
 
 install: all
 	@meson configure $(BUILD) -Dprefix=$(PREFIX) >/dev/null
