@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * bpe.c - reads tokenizer.ggml.merges into a table of pairs and encodes words with it.
+ *
+ * A merge "left right" joins two tokens into a third; its place in the list is its rank. All three have
+ * to be normal tokens of the vocabulary, as the reference implementation demands. A byte without a token of its own is
+ * left out, as there. */
+#include "src/text/bpe.h"
+#include <inttypes.h>
+#include "src/base/alloc.h"
+#include "src/base/fail.h"
+#include "src/base/utf8.h"
+#include "src/text/byte_fallback.h"
+
+#define MAX_MERGES ((uint64_t)1 << 26)
+
+struct merge_text { char *p; size_t n_left, n, cap; };
+
+static size_t slot_of(const struct bpe *b, uint64_t key)
+{
+    return (size_t)hash_mix(key * 0x9fb21c651e98df25u) & b->mask;
+}
+
+/* Cuts "left right" at its space and decodes both halves, one behind the other. */
+static enum fk_status parse_merge(struct merge_text *t, const struct vocab *v, struct gguf_str s,
+                                  uint64_t i, struct fk_error *err)
+{
+    const char *space = s.n > 1 ? memchr(s.p + 1, ' ', s.n - 1) : NULL;
+    size_t n_left, n_right;
+    if (!space || space == s.p + s.n - 1)
+        return fail(err, FK_EFORMAT, "tokenizer.ggml.merges: item %" PRIu64 " '%.*s' is no pair of "
+                    "tokens with a space between", i, (int)(s.n < 60 ? s.n : 60), s.p);
+    if (s.n > t->cap) {
+        char *p = mem_realloc(t->p, s.n, MEM_TEXT);
+        if (!p) return fail_nomem(err, s.n, "a merge");
+        t->p = p;
+        t->cap = s.n;
+    }
+    size_t cut = (size_t)(space - s.p);
+    if (v->kind == VOCAB_BYTE_BPE) {
+        if (!alphabet_decode(s.p, cut, t->p, &n_left) ||
+            !alphabet_decode(space + 1, s.n - cut - 1, t->p + n_left, &n_right))
+            return fail(err, FK_EFORMAT, "tokenizer.ggml.merges: item %" PRIu64 " '%.*s' has a "
+                        "character that stands for no byte", i, (int)(s.n < 60 ? s.n : 60), s.p);
+    } else {
+        n_left = spaces_decode(s.p, cut, t->p);
+        n_right = spaces_decode(space + 1, s.n - cut - 1, t->p + n_left);
+    }
+    t->n_left = n_left;
+    t->n = n_left + n_right;
+    return FK_OK;
+}
+
+static enum fk_status add_merge(struct bpe *b, const struct vocab *v, const struct merge_text *t,
+                                uint64_t rank, struct fk_error *err)
+{
+    int32_t left = vocab_find(v, t->p, t->n_left);
+    int32_t right = vocab_find(v, t->p + t->n_left, t->n - t->n_left);
+    int32_t joined = vocab_find(v, t->p, t->n);
+    if (left < 0 || right < 0 || joined < 0)
+        return fail(err, FK_EFORMAT, "tokenizer.ggml.merges: item %" PRIu64 " joins '%.*s' and "
+                    "'%.*s', and not all of these and the whole are tokens", rank,
+                    (int)(t->n_left < 60 ? t->n_left : 60), t->p,
+                    (int)(t->n - t->n_left < 60 ? t->n - t->n_left : 60), t->p + t->n_left);
+    uint64_t key = (uint64_t)left << 32 | (uint32_t)right;
+    uint32_t probe = 0;
+    size_t i = slot_of(b, key);
+    for (; b->pairs[i].joined >= 0; i = (i + 1) & b->mask) {
+        if (b->pairs[i].key == key) return FK_OK; /* of two equal merges the first counts */
+        if (++probe > TABLE_MAX_PROBE)
+            return fail(err, FK_EFORMAT, "tokenizer.ggml.merges: pairs collide in a table");
+    }
+    b->pairs[i] = (struct bpe_pair){key, (uint32_t)rank, joined};
+    return FK_OK;
+}
+
+enum fk_status bpe_read(struct bpe *b, const struct vocab *v, const struct gguf *g,
+                        struct fk_error *err)
+{
+    const struct gguf_kv *kv = gguf_find(g, "tokenizer.ggml.merges");
+    struct merge_text t = {0};
+    enum fk_status st = FK_OK;
+    if (!kv) return fail(err, FK_EFORMAT, "tokenizer.ggml.merges is missing");
+    if (kv->type != GGUF_ARRAY || (kv->n_items && kv->item_type != GGUF_STRING) ||
+        kv->n_items > MAX_MERGES)
+        return fail(err, FK_EFORMAT, "tokenizer.ggml.merges is no array of at most %" PRIu64
+                    " strings", MAX_MERGES);
+    size_t n_slots = 16;
+    while (n_slots < kv->n_items * 3 / 2) n_slots *= 2;
+    b->pairs = mem_array(n_slots, sizeof *b->pairs, MEM_TEXT);
+    if (!b->pairs) return fail_nomem(err, n_slots * sizeof *b->pairs, "the table of merges");
+    memset(b->pairs, 0xff, n_slots * sizeof *b->pairs);
+    b->mask = n_slots - 1;
+    for (uint64_t i = 0; i < kv->n_items; i++) {
+        struct gguf_str s;
+        if (!gguf_item_str(g, kv, i, &s)) s = (struct gguf_str){"", 0};
+        TRY_GOTO(parse_merge(&t, v, s, i, err), done);
+        TRY_GOTO(add_merge(b, v, &t, i, err), done);
+    }
+done:
+    mem_free(t.p);
+    return st;
+}
+
+void bpe_fini(struct bpe *b)
+{
+    mem_free(b->pairs);
+    *b = (struct bpe){0};
+}
+
+static void rank_pair(const void *arg, const char *word, struct merge_sym *a,
+                      const struct merge_sym *next)
+{
+    const struct bpe *b = arg;
+    (void)word;
+    a->rank = MERGE_NEVER;
+    if (a->id < 0 || next->id < 0) return;
+    uint64_t key = (uint64_t)a->id << 32 | (uint32_t)next->id;
+    for (size_t i = slot_of(b, key); b->pairs[i].joined >= 0; i = (i + 1) & b->mask) {
+        if (b->pairs[i].key != key) continue;
+        a->rank = b->pairs[i].rank;
+        a->joined = b->pairs[i].joined;
+        return;
+    }
+}
+
+bool bpe_encode_bytes(const struct bpe *b, const struct vocab *v, struct merger *m,
+                      const char *word, size_t n, struct token_vec *out)
+{
+    if (!merger_reserve(m, n)) return false;
+    m->n = 0;
+    for (size_t i = 0; i < n; i++) {
+        int32_t id = v->byte_id[(uint8_t)word[i]];
+        if (id < 0) continue;
+        m->syms[m->n++] = (struct merge_sym){.start = (uint32_t)i, .end = (uint32_t)i + 1,
+                                             .id = id, .rank = MERGE_NEVER};
+    }
+    if (!merger_run(m, word, rank_pair, b)) return false;
+    for (size_t i = 0; i < m->n; i++)
+        if (!token_vec_push(out, m->syms[i].id)) return false;
+    return true;
+}
+
+bool bpe_encode_chars(const struct bpe *b, const struct vocab *v, struct merger *m,
+                      const char *word, size_t n, struct token_vec *out)
+{
+    if (!merger_reserve(m, n)) return false;
+    m->n = 0;
+    for (size_t i = 0, len; i < n; i += len) {
+        utf8_decode(word + i, n - i, &len);
+        m->syms[m->n++] = (struct merge_sym){.start = (uint32_t)i, .end = (uint32_t)(i + len),
+                                             .id = vocab_find(v, word + i, len),
+                                             .rank = MERGE_NEVER};
+    }
+    return merger_run(m, word, rank_pair, b) && push_with_fallback(v, m, word, out);
+}
