@@ -101,11 +101,11 @@ static enum fk_status load_part(struct gguf *g, int i, struct fk_error *err)
 static char *part_path(const char *path, size_t prefix_n, int i, int n)
 {
     if (n == 0) return mem_strdup(path, MEM_FILE);
-    size_t bytes = prefix_n + SUFFIX_BYTES + 1;
+    size_t bytes = prefix_n + SUFFIX_BYTES + 16; /* more than numbers of five digits need */
     char *p = mem_alloc(bytes, MEM_FILE);
     if (!p) return NULL;
     memcpy(p, path, prefix_n);
-    snprintf(p + prefix_n, SUFFIX_BYTES + 1, "-%05d-of-%05d.gguf", (i + 1) % 100000, n % 100000);
+    snprintf(p + prefix_n, SUFFIX_BYTES + 16, "-%05d-of-%05d.gguf", i + 1, n);
     return p;
 }
 

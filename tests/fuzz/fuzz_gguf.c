@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * fuzz_gguf.c - any bytes as a GGUF file: refused with a sentence, or every key and every tensor that
- * is handed out can be read.
- * rooms: base tensor file */
-#include <stdint.h>
-#include <stdlib.h>
+ * is handed out can be read. */
 #include <string.h>
 #include "src/base/alloc.h"
 #include "src/file/gguf.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+#include "tests/fuzz/fuzz.h"
 
 static volatile uint64_t sink;
 
@@ -27,7 +23,7 @@ static void read_keys(const struct gguf *g)
         memcpy(key, kv->key.p, n);
         key[n] = 0;
         const struct gguf_kv *found = gguf_find(g, key);
-        if (n == kv->key.n && strlen(key) == n && found != kv) abort();
+        MUST(n < kv->key.n || strlen(key) < n || found == kv);
         int64_t v = 0;
         double f = 0;
         bool b = false;
@@ -40,7 +36,7 @@ static void read_keys(const struct gguf *g)
         touch(kv->data, (size_t)kv->data_bytes);
         if (kv->item_type == GGUF_STRING)
             for (uint64_t k = 0; k < kv->n_items; k++) {
-                if (!gguf_item_str(g, kv, k, &s)) abort();
+                MUST(gguf_item_str(g, kv, k, &s));
                 touch(s.p, s.n);
             }
         mem_free(gguf_value_text(g, kv));
@@ -53,13 +49,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     struct fk_error err = {.message = ""};
     enum fk_status st = gguf_parse(&g, data, n, "input", &err);
     if (st != FK_OK) {
-        if (g || !err.message[0] || err.status != st) abort();
+        MUST(!g && err.message[0] && err.status == st);
         return 0;
     }
     read_keys(g);
     for (size_t i = 0; i < gguf_n_tensors(g); i++) {
         const struct gguf_tensor *t = gguf_tensor_at(g, i);
-        if (t->data < data || t->data + t->bytes > data + n) abort();
+        MUST(t->data >= data && t->data + t->bytes <= data + n);
         touch(t->data, (size_t)t->bytes);
     }
     gguf_close(&g);

@@ -5,17 +5,13 @@
  *
  *   fuzz_gguf tests/fuzz/corpus/gguf [more files or folders] */
 #include <dirent.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include "src/base/alloc.h"
 #include "src/base/map.h"
+#include "tests/fuzz/fuzz.h"
 
 #define MAX_POINTS 200
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 static unsigned long n_inputs, n_failures;
 
