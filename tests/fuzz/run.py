@@ -15,13 +15,14 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 FLAGS = ["-g", "-O1", "-std=gnu11", "-D_GNU_SOURCE", '-DFIKR_VERSION="fuzz"', "-I.", "-Iinclude",
          "-ffp-contract=off", "-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=undefined"]
 LIBS = ["-lpcre2-8", "-lutf8proc", "-ljansson", "-lpthread", "-lm"]
-MAX_LEN = {"utf8": 4096, "tokenizer": 4096, "template": 4096}
+ROOMS = {"utf8": ["base"], "gguf": ["base", "tensor", "file"], "safetensors": ["base", "tensor", "file"]}
+MAX_LEN = {"gguf": 8192, "safetensors": 8192, "utf8": 4096, "tokenizer": 4096, "template": 4096}
 
 
 def build(name):
     out = ROOT / "build-fuzz"
     out.mkdir(exist_ok=True)
-    rooms = ["base", "tensor"] if name == "utf8" else ["base", "tensor", "file", "text"]
+    rooms = ROOMS.get(name, ["base", "tensor", "file", "text"])
     sources = [f for room in rooms for f in sorted(glob.glob(f"src/{room}/*.c", root_dir=ROOT))]
     subprocess.run(["clang", *FLAGS, "-o", str(out / name), f"tests/fuzz/fuzz_{name}.c", *sources, *LIBS],
                    cwd=ROOT, check=True)
