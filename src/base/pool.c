@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  * pool.c - fork-join over a shared chunk counter.
  *
- * A job is announced by raising `epoch`; workers that spin see it at once, sleepers are woken by a
- * futex. Each worker takes chunks until none are left, then counts itself out of `n_busy`; the
- * caller works too and then waits for n_busy to reach zero.
+ * `state` holds a job's number of chunks (high half) and the next one to take (low half), so one
+ * atomic addition gives a thread a chunk and tells whether it exists. A job ends when its chunks are
+ * done, not when every worker has passed by: a worker that the kernel has put aside delays nobody.
  *
- * Invariants: (1) fn, arg, n_chunks are written before epoch is raised and stay until n_busy is 0.
- * (2) Every worker passes through every epoch exactly once, so next_chunk is reset safely. */
+ * Invariants: (1) fn, arg, first are written before state is, and only when no chunk is out: whoever
+ * holds a chunk reads the right ones, even a worker that slept through other jobs. (2) Work is
+ * visible in state before epoch is raised, so a worker that sleeps on the epoch it read before it
+ * found no work misses nothing. */
 #include "src/base/pool.h"
 #include <limits.h>
 #include <linux/futex.h>
@@ -24,6 +26,7 @@
 
 #define SPIN_SECONDS 50e-6
 #define MAX_THREADS 1024
+#define MAX_CHUNKS ((int64_t)1 << 30) /* of one job: a half of state */
 
 struct worker {
     pthread_t thread;
@@ -32,14 +35,14 @@ struct worker {
 };
 
 struct pool {
-    _Alignas(64) _Atomic uint32_t epoch;
+    _Alignas(64) _Atomic uint64_t state;
+    _Alignas(64) _Atomic int64_t n_done;
+    _Alignas(64) _Atomic uint32_t epoch; /* futex */
     _Atomic uint32_t n_sleeping;
-    _Alignas(64) _Atomic int64_t next_chunk;
-    _Alignas(64) _Atomic int n_busy;
+    _Atomic bool stop;
     _Alignas(64) pool_fn fn;
     void *arg;
-    int64_t n_chunks;
-    bool stop;
+    int64_t first; /* chunk that index 0 stands for */
     int n_threads, n_started;
     struct worker *workers;
 };
@@ -63,22 +66,29 @@ static void futex_wake_all(_Atomic uint32_t *word)
     syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
 }
 
+static bool has_work(uint64_t state)
+{
+    return (uint32_t)state < (uint32_t)(state >> 32);
+}
+
 static void take_chunks(struct pool *p, int worker)
 {
     for (;;) {
-        int64_t i = atomic_fetch_add_explicit(&p->next_chunk, 1, memory_order_relaxed);
-        if (i >= p->n_chunks) return;
-        p->fn(p->arg, i, worker);
+        uint64_t s = atomic_fetch_add_explicit(&p->state, 1, memory_order_acquire);
+        if (!has_work(s)) return;
+        p->fn(p->arg, p->first + (uint32_t)s, worker);
+        atomic_fetch_add_explicit(&p->n_done, 1, memory_order_release);
     }
 }
 
-/* Returns once epoch differs from seen: spins, then sleeps. */
-static uint32_t await_epoch(struct pool *p, uint32_t seen)
+/* Returns once there is work (true) or the pool ends: spins, then sleeps. */
+static bool await_work(struct pool *p)
 {
     double until = 0;
     for (unsigned n = 1;; n++) {
-        uint32_t now = atomic_load_explicit(&p->epoch, memory_order_acquire);
-        if (now != seen) return now;
+        uint32_t seen = atomic_load(&p->epoch);
+        if (has_work(atomic_load(&p->state))) return true;
+        if (atomic_load(&p->stop)) return false;
         relax();
         if (n % 64) continue;
         double t = clock_seconds();
@@ -94,14 +104,7 @@ static uint32_t await_epoch(struct pool *p, uint32_t seen)
 static void *worker_main(void *arg)
 {
     struct worker *w = arg;
-    struct pool *p = w->pool;
-    uint32_t seen = 0;
-    for (;;) {
-        seen = await_epoch(p, seen);
-        if (p->stop) break;
-        take_chunks(p, w->index);
-        atomic_fetch_sub_explicit(&p->n_busy, 1, memory_order_release);
-    }
+    while (await_work(w->pool)) take_chunks(w->pool, w->index);
     return NULL;
 }
 
@@ -113,22 +116,23 @@ static void announce(struct pool *p)
 
 void pool_run(struct pool *p, pool_fn fn, void *arg, int64_t n_chunks)
 {
-    if (n_chunks <= 0) return;
-    if (p->n_started == 0 || n_chunks == 1) {
+    if (p->n_started == 0 || n_chunks <= 1) {
         for (int64_t i = 0; i < n_chunks; i++) fn(arg, i, 0);
         return;
     }
     p->fn = fn;
     p->arg = arg;
-    p->n_chunks = n_chunks;
-    atomic_store_explicit(&p->next_chunk, 0, memory_order_relaxed);
-    atomic_store_explicit(&p->n_busy, p->n_started, memory_order_relaxed);
-    announce(p);
-    take_chunks(p, 0);
-    /* With more threads than cores a spinning caller would keep a worker from finishing. */
-    for (unsigned n = 1; atomic_load_explicit(&p->n_busy, memory_order_acquire) > 0; n++) {
-        relax();
-        if (n % 4096 == 0) sched_yield();
+    for (p->first = 0; p->first < n_chunks; p->first += MAX_CHUNKS) {
+        int64_t n = n_chunks - p->first < MAX_CHUNKS ? n_chunks - p->first : MAX_CHUNKS;
+        atomic_store_explicit(&p->n_done, 0, memory_order_relaxed);
+        atomic_store(&p->state, (uint64_t)n << 32);
+        announce(p);
+        take_chunks(p, 0);
+        /* With more threads than cores a spinning caller would keep a worker from finishing. */
+        for (unsigned i = 1; atomic_load_explicit(&p->n_done, memory_order_acquire) < n; i++) {
+            relax();
+            if (i % 1024 == 0) sched_yield();
+        }
     }
 }
 
@@ -164,7 +168,7 @@ void pool_destroy(struct pool **pp)
 {
     struct pool *p = *pp;
     if (!p) return;
-    p->stop = true;
+    atomic_store(&p->stop, true);
     announce(p);
     for (int i = 1; i <= p->n_started; i++) pthread_join(p->workers[i].thread, NULL);
     mem_free(p->workers);
