@@ -158,8 +158,8 @@ static unsigned char complete(EditLine *el, int ch)
 
 static void bind_keys(EditLine *el)
 {
-    el_set(el, EL_ADDFN, "fikr-paste", "insert pasted text", paste);
-    el_set(el, EL_ADDFN, "fikr-complete", "complete a command", complete);
+    el_wset(el, EL_ADDFN, L"fikr-paste", L"insert pasted text", paste);
+    el_wset(el, EL_ADDFN, L"fikr-complete", L"complete a command", complete);
     el_set(el, EL_BIND, "\\e[200~", "fikr-paste", NULL);
     el_set(el, EL_BIND, "\t", "fikr-complete", NULL);
     el_set(el, EL_BIND, "^R", "em-inc-search-prev", NULL);
@@ -240,7 +240,8 @@ enum line_result line_read(struct line *l, const char *prompt, struct buf *out, 
 {
     int n = 0;
     bool color = term_has_color(stdout);
-    snprintf(l->prompt, sizeof l->prompt, color ? "\1\033[1m\1%s\1\033[0m\1" : "%s", prompt);
+    /* libedit drops an escape that ends the prompt, so the blank comes last. */
+    snprintf(l->prompt, sizeof l->prompt, color ? "\1\033[1m\1%s\1\033[0m\1 " : "%s ", prompt);
     l->had_text = false;
     l->n_pending = 0;
     if (color) fputs("\033[?2004h", stdout);

@@ -13,8 +13,9 @@ enum line_result { LINE_OK, LINE_EOF, LINE_INTERRUPTED };
 enum fk_status line_create(struct line **out, const char *history_path,
                            const char *(*complete)(size_t i), struct fk_error *err);
 void line_destroy(struct line **l); /* writes the history */
-/* One line, without its newline, appended to out. Text pasted at once may hold newlines. An
- * interrupt drops what was typed; *had_text tells whether there was something. */
+/* One line, without its newline, appended to out; the prompt gets a blank behind it. Text pasted at
+ * once may hold newlines. An interrupt drops what was typed; *had_text tells whether there was
+ * something. */
 enum line_result line_read(struct line *l, const char *prompt, struct buf *out, bool *had_text);
 void line_remember(struct line *l, const char *text);
 

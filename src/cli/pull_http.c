@@ -23,6 +23,7 @@ struct transfer {
     char etag_path[4200], etag[MAX_ETAG];
     int fd;
     curl_off_t begin;     /* bytes that were there before this attempt */
+    curl_off_t whole;     /* the size that a 416 tells, -1: not said */
     int write_errno;
     bool cancelled;
     fk_progress_fn progress;
@@ -52,6 +53,11 @@ static size_t on_header(char *p, size_t size, size_t n, void *arg)
     struct transfer *t = arg;
     size_t len = size * n;
     if (len >= 5 && !memcmp(p, "HTTP/", 5)) t->etag[0] = 0;
+    if (len > 23 && !strncasecmp(p, "content-range: bytes */", 23)) {
+        t->whole = 0;
+        for (size_t i = 23; i < len && isdigit((unsigned char)p[i]) && t->whole < 1ll << 50; i++)
+            t->whole = t->whole * 10 + (p[i] - '0');
+    }
     if (len > 5 && !strncasecmp(p, "etag:", 5)) {
         size_t i = 5;
         while (i < len && (p[i] == ' ' || p[i] == '\t')) i++;
@@ -158,6 +164,7 @@ static enum outcome attempt(struct transfer *t, struct fk_error *err)
         return FAILED;
     }
     t->begin = lseek(t->fd, 0, SEEK_END);
+    t->whole = -1;
     t->write_errno = 0;
     t->etag[0] = 0;
     set_options(curl, t, detail);
@@ -178,9 +185,12 @@ static enum outcome attempt(struct transfer *t, struct fk_error *err)
     long code = 0;
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &code);
     if (t->begin == 0 && end > 0) store_etag(t);
-    if (rc == CURLE_OK) {
+    /* 416: nothing lies behind our end. That is well if the server's file ends there too. */
+    if (code == 416 && t->begin > 0) {
+        out = t->whole == t->begin ? DONE : RESTART;
+    } else if (rc == CURLE_OK) {
         out = DONE;
-    } else if (t->begin > 0 && (rc == CURLE_RANGE_ERROR || code == 416)) {
+    } else if (t->begin > 0 && rc == CURLE_RANGE_ERROR) {
         out = RESTART;
     } else {
         sentence(t, curl, rc, detail, err);

@@ -96,7 +96,7 @@ void repl_answer(struct repl *r)
 /* Reads on while a line ends in a backslash, or until the closing quotes after """. */
 static enum line_result read_message(struct line *l, struct buf *out, bool *had_text)
 {
-    enum line_result res = line_read(l, "> ", out, had_text);
+    enum line_result res = line_read(l, ">", out, had_text);
     bool quoted = res == LINE_OK && out->n >= 3 && !memcmp(out->data, "\"\"\"", 3);
     if (quoted) {
         memmove(out->data, out->data + 3, out->n - 2);
@@ -109,7 +109,7 @@ static enum line_result read_message(struct line *l, struct buf *out, bool *had_
         if (closed || (!quoted && !goes_on)) break;
         if (goes_on) out->n--;
         buf_putc(out, '\n');
-        res = line_read(l, ". ", out, had_text);
+        res = line_read(l, ".", out, had_text);
         if (res == LINE_INTERRUPTED) *had_text = true;
     }
     return res;

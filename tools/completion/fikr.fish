@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+# fish completion for fikr. Options are read from `fikr VERB --help`, so they are never out of date.
+
+function __fikr_verbs
+    fikr --help 2>/dev/null | string match -rg '^  ([a-z]+) +(?:[A-Z|]+ *)*(.*)' | paste - -
+end
+
+function __fikr_options
+    set -l words (commandline -opc)
+    fikr $words[2] --help 2>/dev/null | string match -rg '^  (?:-., )?(--[a-z0-9-]+)'
+end
+
+function __fikr_models
+    set -l data $XDG_DATA_HOME
+    test -n "$data"; or set data ~/.local/share
+    for dir in $FIKR_MODELS $data/fikr/models
+        for file in $dir/*.gguf
+            path basename $file | string replace -r '\.gguf$' ''
+        end
+    end
+end
+
+complete -c fikr -f
+complete -c fikr -n __fish_use_subcommand -a '(__fikr_verbs)'
+complete -c fikr -n 'not __fish_use_subcommand; and string match -q -- "-*" (commandline -ct)' \
+    -a '(__fikr_options)'
+complete -c fikr -n '__fish_seen_subcommand_from run tokenize logits perplexity bench' -s m -l model \
+    -r -F -a '(__fikr_models)'
+complete -c fikr -n '__fish_seen_subcommand_from inspect fit' -F -a '(__fikr_models)'
+complete -c fikr -n '__fish_seen_subcommand_from convert' -F
+complete -c fikr -n '__fish_seen_subcommand_from pull' -a '(fikr pull | string replace -r " .*" "")'
+complete -c fikr -n '__fish_seen_subcommand_from perplexity' -s f -l file -r -F
+complete -c fikr -n '__fish_seen_subcommand_from logits pull' -s o -l out -r -F
+complete -c fikr -l kv -x -a 'f16 f32 i8'
+complete -c fikr -l mla -x -a 'auto absorbed expanded'
+complete -c fikr -n '__fish_seen_subcommand_from run' -l think -x -a 'on off auto'
+complete -c fikr -n '__fish_seen_subcommand_from convert' -l type -x -a 'f32 f16 bf16 q8_0'
