@@ -11,6 +11,7 @@
 #include "src/base/arena.h"
 #include "src/base/buf.h"
 #include "src/base/fail.h"
+#include "src/base/sha256.h"
 
 static uint64_t live(void)
 {
@@ -124,12 +125,38 @@ static void sentences_are_printable(void **state)
     assert_int_equal(fk_exit_code(FK_ECANCELLED), 130);
 }
 
+static void sha256_of_known_texts(void **state)
+{
+    (void)state;
+    static const struct { size_t n; const char *hex; } rows[] = {
+        /* n times the letter a; made with sha256sum */
+        {0, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},
+        {55, "9f4390f8d30c2dd92ec9f095b65e2b9ae9b0a925a5258e241c9f1e910f734318"},
+        {56, "b35439a4ac6f0948b6d6f9e3c6af0f5f590ce20f1bde7090ef7970686ec6738a"},
+        {64, "ffe054fe7ae0cb6dc65c3af9b61d5209f439851db43d0ba5997337df154668eb"},
+        {1000, "41edece42d63e8d9bf515a9ba6932e1c20cbc9f5a5d134645adb5db1b9737ea3"},
+    };
+    char text[1000], hex[65];
+    memset(text, 'a', sizeof text);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct sha256 s;
+        sha256_init(&s);
+        for (size_t at = 0, k; at < rows[i].n; at += k) {
+            k = rows[i].n - at < 13 ? rows[i].n - at : 13;
+            sha256_update(&s, text + at, k);
+        }
+        sha256_hex(&s, hex);
+        assert_string_equal(hex, rows[i].hex);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(counts_live_bytes),    cmocka_unit_test(cap_refuses),
         cmocka_unit_test(injection_fails_the_nth), cmocka_unit_test(arena_reuses_memory),
         cmocka_unit_test(buffer_keeps_its_cap), cmocka_unit_test(sentences_are_printable),
+        cmocka_unit_test(sha256_of_known_texts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
