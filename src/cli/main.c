@@ -12,9 +12,9 @@
 
 static const struct verb verbs[] = {
     {"run", VERB_RUN, "", 0, 0, "chat in the terminal, or answer one prompt",
-     "On a terminal this is a chat with history and line editing; /help lists its commands and\n"
-     "Ctrl-C stops a reply. With -p, or when standard input or output is no terminal, the prompt\n"
-     "comes from -p or standard input, and only the completion is printed; thinking stands inside\n"
+     "On a terminal this is a chat with history and line editing; /help lists its commands and "
+     "Ctrl-C stops a reply. With -p, or when standard input or output is no terminal, the prompt "
+     "comes from -p or standard input, and only the completion is printed; thinking stands inside "
      "<think> tags. A prompt that does not fit the context is refused with both counts.", cmd_run},
     {"inspect", VERB_INSPECT, "MODEL", 0, 1, "show what is in a model file",
      "Prints sizes, types and metadata, everything from the file escaped.", cmd_inspect},
@@ -22,24 +22,24 @@ static const struct verb verbs[] = {
      "Predicts peak memory and speed before anything is loaded. Exit code 3 when it does not fit.",
      cmd_fit},
     {"tokenize", VERB_TOKENIZE, "", 0, 0, "text to token ids and back",
-     "Reads standard input. Control tokens spelled out in the text stay text unless --special is\n"
+     "Reads standard input. Control tokens spelled out in the text stay text unless --special is "
      "given.", cmd_tokenize},
     {"logits", VERB_LOGITS, "", 0, 0, "write the logits of a token sequence",
-     "Writes little-endian float32, one row of n_vocab numbers for each id. The cache is f32 unless\n"
+     "Writes little-endian float32, one row of n_vocab numbers for each id. The cache is f32 unless "
      "--kv says otherwise.", cmd_logits},
     {"perplexity", VERB_PERPLEXITY, "", 0, 0, "judge a model by a text",
-     "The text is tokenised once and cut into windows of --ctx tokens (512); where the model wants a\n"
-     "BOS it replaces a window's first token; the second half of each window is predicted; a last\n"
-     "short window is dropped. --kl-base adds kl_mean, kl_p99 and top1_agreement against\n"
+     "The text is tokenised once and cut into windows of --ctx tokens (512); where the model wants a "
+     "BOS it replaces a window's first token; the second half of each window is predicted; a last "
+     "short window is dropped. --kl-base adds kl_mean, kl_p99 and top1_agreement against "
      "distributions that --save-logits wrote on the same text.", cmd_perplexity},
     {"bench", VERB_BENCH, "", 0, 0, "measure speed and memory traffic here",
-     "Prefill of --pp tokens, decode of --tg tokens at batch 1 from an empty context, then the\n"
+     "Prefill of --pp tokens, decode of --tg tokens at batch 1 from an empty context, then the "
      "batches. The memory bandwidth is measured in turn with the decode runs.", cmd_bench},
     {"convert", VERB_CONVERT, "IN OUT", 2, 2, "safetensors folder to GGUF, or back",
-     "IN is a folder with config.json and *.safetensors, or a GGUF file; OUT is a path ending in\n"
+     "IN is a folder with config.json and *.safetensors, or a GGUF file; OUT is a path ending in "
      ".gguf, or a folder to create.", cmd_convert},
     {"pull", VERB_PULL, "NAME|URL", 0, 1, "fetch a model by name or URL",
-     "Downloads go to NAME.part, continue there after a break, and get their name only when the\n"
+     "Downloads go to FILE.part, continue there after a break, and get their name only when the "
      "sha256 is right. Without an operand the known names are listed.", cmd_pull},
 };
 static const size_t n_verbs = sizeof verbs / sizeof verbs[0];
@@ -56,17 +56,33 @@ static void print_overview(FILE *f)
           "130 interrupted.\n", f);
 }
 
+/* Text from column `at` on, broken between words before column 80, with a newline at its end. */
+static void print_wrapped(const char *text, int indent, int at)
+{
+    while (*text) {
+        int n = (int)strcspn(text, " ");
+        if (at > indent && at + 1 + n > 79) at = printf("\n%*s", indent, "") - 1;
+        if (at > indent) at += printf(" ");
+        at += printf("%.*s", n, text);
+        text += n + (text[n] == ' ');
+    }
+    putchar('\n');
+}
+
 static void print_help(const struct verb *v)
 {
-    printf("usage: fikr %s%s%s [OPTIONS]\n\n%s\n\n", v->name, v->operands[0] ? " " : "", v->operands,
-           v->detail);
+    enum { COLUMN = 28 };
+    printf("usage: fikr %s%s%s [OPTIONS]\n\n", v->name, v->operands[0] ? " " : "", v->operands);
+    print_wrapped(v->detail, 0, 0);
+    putchar('\n');
     for (size_t i = 0; i < n_arg_specs; i++) {
         const struct arg_spec *s = &arg_specs[i];
         if (!(s->verbs & (unsigned)v->bit)) continue;
         int n = printf("  %s%s%s", s->alias ? s->alias : "", s->alias ? ", " : "", s->name);
         if (s->value) n += printf(" %s", s->value);
-        if (n > 28) n = printf("\n") - 1;
-        printf("%*s%s\n", 30 - n, "", s->help);
+        if (n > COLUMN - 2) n = printf("\n") - 1;
+        printf("%*s", COLUMN - n, "");
+        print_wrapped(s->help, COLUMN, COLUMN);
     }
 }
 

@@ -13,7 +13,7 @@ static _Atomic(fk_session *) watched;
 static void on_interrupt(int sig)
 {
     int saved = errno;
-    if (sig == SIGTERM) terminated = 1;
+    if (sig != SIGINT) terminated = 1;
     /* A reply ends within moments of the first; only work that does not listen sees a third. */
     if (++n_interrupts > 2) {
         signal(sig, SIG_DFL);
@@ -37,14 +37,23 @@ static void on_bus_error(int sig, siginfo_t *info, void *context)
     if (info->si_code <= 0) raise(sig);
 }
 
-void signals_install(void)
+/* What was ignored when we were started (nohup, a background job) stays ignored. */
+static void install(int sig)
 {
     struct sigaction sa;
+    if (sigaction(sig, NULL, &sa) == 0 && sa.sa_handler == SIG_IGN) return;
     memset(&sa, 0, sizeof sa);
     sigemptyset(&sa.sa_mask);
     sa.sa_handler = on_interrupt; /* no SA_RESTART: a read that waits for a line must wake */
-    sigaction(SIGINT, &sa, NULL);
-    sigaction(SIGTERM, &sa, NULL);
+    sigaction(sig, &sa, NULL);
+}
+
+void signals_install(void)
+{
+    struct sigaction sa;
+    install(SIGINT);
+    install(SIGTERM);
+    install(SIGHUP);
     memset(&sa, 0, sizeof sa);
     sigemptyset(&sa.sa_mask);
     sa.sa_sigaction = on_bus_error;

@@ -6,11 +6,11 @@
 #include <stdbool.h>
 #include "fikr/session.h"
 
-/* SIGINT and SIGTERM set a flag and cancel the watched session; a third that nobody has
+/* SIGINT, SIGTERM and SIGHUP set a flag and cancel the watched session; a third that nobody has
  * noticed kills. SIGBUS goes to fk_handle_fault, and on to its default where it is not ours. */
 void signals_install(void);
 bool signals_interrupted(void);
-/* SIGTERM came: the program should end. */
+/* SIGTERM or SIGHUP came: the program should end. */
 bool signals_terminated(void);
 void signals_clear(void);
 /* The session that an interrupt cancels; NULL: none. */

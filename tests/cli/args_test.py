@@ -23,7 +23,7 @@ class Args(Case):
             self.assertEqual((a.returncode, a.stderr), (0, b""))
             self.assertEqual(a.stdout, b.stdout)
             self.assertIn(("usage: fikr " + verb).encode(), a.stdout)
-            self.assertTrue(all(len(line) <= 100 for line in a.stdout.split(b"\n")))
+            self.assertTrue(all(len(line) < 80 for line in a.stdout.split(b"\n")))
         self.assertEqual(self.fikr("help").stdout, r.stdout)
 
     def test_version(self):

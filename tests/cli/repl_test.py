@@ -64,6 +64,12 @@ class Terminal:
         # libedit has its terminal in order once it waits for keys.
         time.sleep(0.05)
 
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+            os.close(self.master)
+
     def end(self):
         end = time.monotonic() + WAIT
         while time.monotonic() < end and self.read(0.2):
@@ -82,7 +88,7 @@ class Repl(Case):
         if not link.exists():
             link.symlink_to(os.path.abspath(support.model_path()))
         t = Terminal([support.PROGRAM, "run", "--temp", "0", *args], self.env)
-        self.addCleanup(lambda: t.process.poll() is None and t.process.kill())
+        self.addCleanup(t.kill)
         t.prompt()
         return t
 

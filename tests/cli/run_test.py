@@ -222,7 +222,7 @@ class Real(Case):
         p.stdout.read(1)
         os.truncate(path, 4096)
         _, err = p.communicate(timeout=60)
-        self.assertEqual(p.returncode, 2, err)
+        self.assertEqual(p.returncode, 1, err)
         self.assertRegex(err, rb"\Afikr: [^\n]+\n\Z")
 
 
