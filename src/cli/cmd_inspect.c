@@ -221,12 +221,21 @@ static json_t *types_json(const fk_model *m)
     return list;
 }
 
+/* A file that is whole but no model for us is shown all the same; *why says what it lacks. */
+static enum fk_status open_any(struct opened *o, const char *name, struct fk_error *why,
+                               struct fk_error *err)
+{
+    enum fk_status st = opened_model(o, name, false, why);
+    if (st == FK_OK) why->message[0] = 0;
+    return st ? opened_model(o, name, true, err) : FK_OK;
+}
+
 int cmd_inspect(const struct args *a)
 {
     struct opened o;
-    struct fk_error err = {0};
+    struct fk_error err = {0}, why = {0};
     struct fk_model_info info;
-    if (opened_model(&o, a->n_operands ? a->operands[0] : a->model, true, &err))
+    if (open_any(&o, a->n_operands ? a->operands[0] : a->model, &why, &err))
         return term_complain(&err);
     int code;
     if (fk_model_get_info(o.model, &info)) {
@@ -234,7 +243,9 @@ int cmd_inspect(const struct args *a)
         code = term_complain(&err);
     } else if (a->json) {
         json_t *doc = summary_json(o.path, &info);
-        bool ok = json_put(doc, "metadata", meta_json(o.model)) &&
+        bool ok = json_put(doc, "runs", json_boolean(!why.message[0])) &&
+                  json_put(doc, "why_not", why.message[0] ? json_cstr(why.message) : json_null()) &&
+                  json_put(doc, "metadata", meta_json(o.model)) &&
                   json_put(doc, "n_tensors", json_count(fk_model_n_tensors(o.model))) &&
                   json_put(doc, "tensor_types", types_json(o.model)) &&
                   (!a->tensors || json_put(doc, "tensors", tensors_json(o.model)));
@@ -245,6 +256,7 @@ int cmd_inspect(const struct args *a)
         code = json_emit(doc, 0);
     } else {
         print_summary(o.path, &info);
+        if (why.message[0]) field("does not run", why.message);
         print_meta(o.model);
         print_tensors(o.model, a->tensors);
         code = term_finish(0);

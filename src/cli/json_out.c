@@ -40,6 +40,20 @@ bool json_put(json_t *object, const char *key, json_t *value)
     return object && value && json_object_set_new(object, key, value) == 0;
 }
 
+/* jansson leaves DEL as it is; it can only stand inside a string. */
+static int write_piece(const char *s, size_t n, void *arg)
+{
+    FILE *f = arg;
+    for (size_t i = 0; i < n;) {
+        const char *del = memchr(s + i, 0x7F, n - i);
+        size_t plain = del ? (size_t)(del - s) - i : n - i;
+        if (fwrite(s + i, 1, plain, f) != plain) return -1;
+        if (del && fputs("\\u007F", f) < 0) return -1;
+        i += plain + (del != NULL);
+    }
+    return 0;
+}
+
 int json_emit(json_t *doc, int code)
 {
     struct fk_error err = {0};
@@ -47,8 +61,9 @@ int json_emit(json_t *doc, int code)
         fail(&err, FK_ENOMEM, "out of memory while the JSON document was made");
         return term_complain(&err);
     }
-    int bad = json_dumpf(doc, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII | JSON_PRESERVE_ORDER |
-                                          JSON_REAL_PRECISION(12));
+    int bad = json_dump_callback(doc, write_piece, stdout,
+                                 JSON_INDENT(2) | JSON_ENSURE_ASCII | JSON_PRESERVE_ORDER |
+                                     JSON_REAL_PRECISION(12));
     json_decref(doc);
     if (bad == 0) putchar('\n');
     return term_finish(code);

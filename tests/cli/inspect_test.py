@@ -7,7 +7,7 @@ import subprocess
 import support
 from support import Case, tiny_gguf
 
-NASTY = b"a\x1b[31mred\x1b]0;title\x07\r\n\x9b2J\x00\x7f\xc2\x9b1m\xe2\x80\xae\xff\xf3\xa0\x81\x81 \xd8\xb3"
+NASTY = b"a\x1b[31mred\x1b]0;title\x07\r\n\x9b2J\x7f\xc2\x9b1m\xe2\x80\xae\xff\xf3\xa0\x81\x81 \xd8\xb3"
 
 
 def is_safe(text, newlines=True):
@@ -66,6 +66,8 @@ class Inspect(Case):
         doc = json.loads(r.stdout)
         self.assertEqual(doc["architecture"], "llama")
         self.assertEqual(doc["n_tensors"], 1)
+        self.assertFalse(doc["runs"])
+        self.assertTrue(doc["why_not"])
         self.assertEqual(doc["tensors"][0]["shape"], [4])
         self.assertEqual(doc["tensors"][0]["bytes"], 16)
         self.assertIn("general.note", [m["key"] for m in doc["metadata"]])
