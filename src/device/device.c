@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * device.c - dispatch to a device's table, and the fall-back to a CPU device for ops that it lacks. */
+ * device.c - dispatch to a device's table, and the fall-back to a CPU device for what it lacks. */
 #include "src/device/device.h"
 #include <stdio.h>
 #include "src/base/fail.h"

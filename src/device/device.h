@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * device.h - what every device has in common. Only devices (and their tests) include this; a forward
- * sees ops.h. */
+ * device.h - what every device has in common. Only devices (and their tests) include this; a
+ * forward sees ops.h. */
 #ifndef DEVICE_DEVICE_H
 #define DEVICE_DEVICE_H
 #include "src/device/ops.h"

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * ops.c - the life of a forward pass: arenas, sticky status, counters, and what all ops share.
  *
- * Two arenas. All activations of a layer lie in the first; at the layer's end the residual stream is
- * copied to the second and the first is emptied, so every layer reuses the same (cached) memory and
- * a pass needs one layer's worth of it. */
+ * Two arenas. All activations of a layer lie in the first; at the layer's end the residual stream
+ * is copied to the second and the first is emptied, so every layer reuses the same (cached) memory
+ * and a pass needs one layer's worth of it. */
 #include "src/device/ops_impl.h"
 #include <string.h>
 
@@ -12,7 +12,8 @@
 void ops_init(struct ops *o, struct device *d, size_t arena_cap_bytes)
 {
     *o = (struct ops){.device = d, .next_id = 1};
-    for (int i = 0; i < 2; i++) arena_init(&o->arenas[i], BLOCK_BYTES, arena_cap_bytes, MEM_SCRATCH);
+    for (int i = 0; i < 2; i++)
+        arena_init(&o->arenas[i], BLOCK_BYTES, arena_cap_bytes, MEM_SCRATCH);
 }
 
 void ops_fini(struct ops *o)

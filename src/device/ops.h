@@ -22,7 +22,7 @@
 
 enum op_kind {
     OP_EMBED,        /* out[t,:] = W[token[t],:] * scale */
-    OP_MATMUL,       /* out[i][t,r] = sum_c W_i[r,c] x[t,c] (+ bias_i[r]), i < n_out: one read of x */
+    OP_MATMUL,       /* out[i][t,r] = sum_c W_i[r,c] x[t,c] (+ bias_i[r]), i < n_out */
     OP_MATMUL_HEADS, /* out[t, h*R + r] = sum_c W[h][r,c] x[t, h*C + c];  transposed: see op */
     OP_RMSNORM,      /* out = x * rsqrt(mean(x^2) + eps) * w, in groups of w's length along a row */
     OP_ADD,          /* out = a + b */
@@ -131,7 +131,7 @@ struct op_recorder {
 
 struct ops {
     struct device *device;
-    struct arena arenas[2];       /* activations of this layer; the residual stream between layers */
+    struct arena arenas[2];       /* activations of a layer; the residual stream between layers */
     uint32_t next_id;
     struct op_recorder *recorder; /* NULL in inference; with one, nothing is reused */
     const struct batch *batch;
@@ -142,8 +142,8 @@ struct ops {
 
 void ops_init(struct ops *o, struct device *d, size_t arena_cap_bytes);
 void ops_fini(struct ops *o);
-/* Starts a pass over batch: arenas are emptied, counters and status cleared. The sequences must cover
- * the batch's rows in order, without gaps (or there are none). */
+/* Starts a pass over batch: arenas are emptied, counters and status cleared. The sequences must
+ * cover the batch's rows in order, without gaps (or there are none). */
 void ops_begin(struct ops *o, const struct batch *batch);
 /* Ends a layer: x (the residual stream) is copied to the second arena and all other activations,
  * older residual streams too, are gone. With a recorder it returns x as it is. */

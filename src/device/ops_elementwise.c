@@ -136,7 +136,8 @@ struct tensor *op_columns(struct ops *o, const struct tensor *x, int n_heads, in
                   "columns: %lld from %lld of a head of %lld", (long long)n, (long long)first,
                   (long long)dim))
         return NULL;
-    struct tensor *out = n_heads == 1 ? new_view(o, x, first, n) : ops_new(o, x->n_rows, n_heads * n);
+    struct tensor *out = n_heads == 1 ? new_view(o, x, first, n)
+                                      : ops_new(o, x->n_rows, n_heads * n);
     if (!out) return NULL;
     struct op_call c = {.kind = OP_COLUMNS, .in = {x}, .out = {out}, .n_out = 1,
                         .n_heads = n_heads, .first = first};

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * ops_matmul.c - the ops that read weights: embed, matmul, matmul_heads, experts. Each adds the bytes
- * of weights it reads to weight_bytes_read. */
+ * ops_matmul.c - the ops that read weights: embed, matmul, matmul_heads, experts. Each adds the
+ * bytes of weights it reads to weight_bytes_read. */
 #include <string.h>
 #include "src/device/ops_impl.h"
 
@@ -16,7 +16,8 @@ struct tensor *op_embed(struct ops *o, const struct tensor *w, float scale)
 {
     if (ops_dead(o)) return NULL;
     const struct batch *b = o->batch;
-    if (!OPS_NEED(o, w && b && (b->tokens || !b->n_rows), "embed: no weight or no tokens")) return NULL;
+    if (!OPS_NEED(o, w && b && (b->tokens || !b->n_rows), "embed: no weight or no tokens"))
+        return NULL;
     if (!ops_is_weight(o, "embed", w, w->n_cols)) return NULL;
     for (int t = 0; t < b->n_rows; t++)
         if (!OPS_NEED(o, b->tokens[t] >= 0 && b->tokens[t] < w->n_rows,
