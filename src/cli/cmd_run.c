@@ -30,6 +30,7 @@ static enum fk_status read_prompt(const struct args *a, struct buf *prompt, stru
     TRY(fileio_check_text(what, prompt->data, prompt->n, err));
     if (a->system) TRY(fileio_check_text("--system", a->system, strlen(a->system), err));
     if (!prompt->n && !a->raw) return fail(err, FK_EINVAL, "%s is empty", what);
+    if (a->special && !a->raw) return fail(err, FK_EINVAL, "--special goes with --raw");
     return FK_OK;
 }
 
@@ -41,9 +42,10 @@ static enum fk_status make_ids(const struct args *a, const fk_model *m, const st
     struct fk_message messages[2];
     size_t n = 0;
     *opens_thinking = 0;
-    if (a->raw)
-        return fk_tokenize(m, prompt->n ? prompt->data : "", prompt->n, FK_TOKENIZE_BOS, ids, n_ids,
-                           err);
+    if (a->raw) {
+        unsigned flags = FK_TOKENIZE_BOS | (a->special ? FK_TOKENIZE_SPECIAL : 0);
+        return fk_tokenize(m, prompt->data, prompt->n, flags, ids, n_ids, err);
+    }
     fk_chat_default_params(&p);
     p.thinking = a->think;
     memset(messages, 0, sizeof messages);

@@ -37,7 +37,9 @@ json_t *json_count(unsigned long long v)
 
 bool json_put(json_t *object, const char *key, json_t *value)
 {
-    return object && value && json_object_set_new(object, key, value) == 0;
+    if (object && value) return json_object_set_new(object, key, value) == 0;
+    json_decref(value);
+    return false;
 }
 
 /* jansson leaves DEL as it is; it can only stand inside a string. */

@@ -9,6 +9,9 @@
 #include "src/cli/signals.h"
 #include "src/cli/term.h"
 
+/* Shown while a long prompt is read; the sessions of a program run one at a time. */
+static struct bar bar;
+
 void reply_init(struct reply *r, FILE *to, bool tags)
 {
     memset(r, 0, sizeof *r);
@@ -39,6 +42,8 @@ void reply_params(const struct args *a, struct fk_session_params *p)
     p->thinking = a->think;
     p->think_budget = a->think_budget;
     p->raw = a->raw;
+    p->progress = bar_update;
+    p->progress_arg = &bar;
 }
 
 static void open_thinking(struct reply *r)
@@ -86,12 +91,15 @@ enum fk_status reply_run(struct reply *r, fk_session *s, const int32_t *ids, siz
     struct fk_event ev;
     memset(&ev, 0, sizeof ev);
     signals_watch(s);
+    bar_init(&bar);
     enum fk_status st = fk_session_prompt(s, ids, n_ids, opens_thinking, err);
     while (!st && !ev.finish) {
         st = fk_session_next(s, &ev, err);
+        bar_fini(&bar); /* next may have finished the prompt */
         if (!st) st = take(r, &ev, &at, err);
     }
     signals_watch(NULL);
+    bar_fini(&bar);
     if (at == FK_PART_REASONING) close_thinking(r);
     r->finish = ev.finish;
     if (st == FK_ECANCELLED) {

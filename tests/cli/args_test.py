@@ -71,6 +71,7 @@ class Args(Case):
         self.refused("logits", "-o", "x", says="--ids")
         self.refused("perplexity", says="-f")
         self.refused("run", "-p", "", says="empty")
+        self.refused("run", "-p", "x", "--special", says="--raw")
         self.refused("run", "-p", "x", "--", "-y", says="one too many")
 
     def test_missing_models(self):

@@ -46,16 +46,7 @@ class Inspect(Case):
         p = subprocess.Popen([support.PROGRAM, "inspect", self.hostile(), "--tensors"], stdout=slave,
                              stderr=slave, stdin=subprocess.DEVNULL, env=self.env)
         os.close(slave)
-        out = b""
-        while True:
-            try:
-                piece = os.read(master, 65536)
-            except OSError:
-                break
-            if not piece:
-                break
-            out += piece
-        os.close(master)
+        out = support.read_pty(master)
         self.assertEqual(p.wait(), 0)
         self.assertTrue(is_safe(out.replace(b"\r\n", b"\n")), out)
 

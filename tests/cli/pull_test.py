@@ -1,6 +1,9 @@
 """fikr pull against a server of our own: whole, cut, changed, wrong, missing."""
+import fcntl
 import json
 import os
+import pty
+import subprocess
 import sys
 import unittest
 import zipfile
@@ -140,8 +143,24 @@ class Pull(Case):
         self.assertIn("smollm2", [m["name"] for m in doc])
         self.assertTrue(all(len(m["sha256"]) == 64 for m in doc))
 
+    def test_progress_only_on_a_terminal(self):
+        with Server({"/tiny.gguf": DATA}, seconds=1.8) as s:
+            r = self.fikr("pull", s.url + "/tiny.gguf", "--sha256", sha256(DATA))
+            self.assertEqual((r.returncode, r.stderr), (0, b""))
+            self.path().unlink()
+            master, slave = pty.openpty()
+            p = subprocess.Popen([support.PROGRAM, "pull", s.url + "/tiny.gguf", "--json"],
+                                 stderr=slave, stdout=subprocess.PIPE, env=self.env)
+            os.close(slave)
+            out = p.stdout.read()
+            bar = support.read_pty(master)
+            p.stdout.close()
+            self.assertEqual(p.wait(), 0)
+        self.assertEqual(json.loads(out)["bytes"], len(DATA))
+        self.assertRegex(bar, rb"downloading \[#+\.+\] +\d+%")
+        self.assertTrue(bar.endswith(b"\r\x1b[K"), bar[-20:])
+
     def test_only_one_at_a_time(self):
-        import fcntl
         self.path().parent.mkdir()
         with open(self.path().with_name("tiny.gguf.part"), "wb") as f, \
                 Server({"/tiny.gguf": DATA}) as s:

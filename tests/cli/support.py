@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import unittest
 from pathlib import Path
 
@@ -65,6 +66,20 @@ class Case(unittest.TestCase):
         return text
 
 
+def read_pty(master):
+    """Everything that comes from a pty until its other end is closed."""
+    out = b""
+    while True:
+        try:
+            piece = os.read(master, 65536)
+        except OSError:
+            piece = b""
+        if not piece:
+            os.close(master)
+            return out
+        out += piece
+
+
 def string(s):
     s = s if isinstance(s, bytes) else s.encode()
     return struct.pack("<Q", len(s)) + s
@@ -89,11 +104,12 @@ def sha256(data):
 
 class Server:
     """Serves `files` with Range, If-Range and ETag. It cuts the next len(cuts) answers after so many
-    bytes; with ranges=False it always sends everything."""
+    bytes; with ranges=False it always sends everything;
+    it takes at least `seconds` for an answer."""
 
-    def __init__(self, files, cuts=(), ranges=True):
+    def __init__(self, files, cuts=(), ranges=True, seconds=0):
         self.files, self.cuts, self.ranges = dict(files), list(cuts), ranges
-        self.requests = []
+        self.requests, self.seconds = [], seconds
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -150,5 +166,8 @@ class Server:
             h.send_header("Content-Range", "bytes %d-%d/%d" % (begin, len(data) - 1, len(data)))
         h.end_headers()
         end = begin + self.cuts.pop(0) if self.cuts else len(data)
-        h.wfile.write(data[begin:end])
-        h.wfile.flush()
+        steps = 16 if self.seconds else 1
+        for i in range(steps):
+            h.wfile.write(data[begin:end][(end - begin) * i // steps:(end - begin) * (i + 1) // steps])
+            h.wfile.flush()
+            time.sleep(self.seconds / steps)
