@@ -13,7 +13,7 @@
 
 #define MAX_MERGES ((uint64_t)1 << 26)
 
-struct merge_text { char *p; size_t n_left, n, cap; };
+struct merge_text { char *p; size_t n_left, n, cap; int32_t last; };
 
 static size_t slot_of(const struct bpe *b, uint64_t key)
 {
@@ -50,12 +50,25 @@ static enum fk_status parse_merge(struct merge_text *t, const struct vocab *v, s
     return FK_OK;
 }
 
-static enum fk_status add_merge(struct bpe *b, const struct vocab *v, const struct merge_text *t,
+/* The token with the bytes of the whole. Vocabularies list tokens in the order of their merges, so
+ * the one after the last is tried first: it is at hand, while the table is not in the cache. */
+static int32_t find_whole(const struct vocab *v, const struct merge_text *t)
+{
+    size_t n;
+    int32_t next = t->last + 1;
+    if (next < v->n && v->type[next] == TOKEN_NORMAL && !(v->flags[next] & TOKEN_LITERAL)) {
+        const char *p = vocab_bytes(v, next, &n);
+        if (n == t->n && !memcmp(p, t->p, n)) return next;
+    }
+    return vocab_find(v, t->p, t->n);
+}
+
+static enum fk_status add_merge(struct bpe *b, const struct vocab *v, struct merge_text *t,
                                 uint64_t rank, struct fk_error *err)
 {
     int32_t left = vocab_find(v, t->p, t->n_left);
     int32_t right = vocab_find(v, t->p + t->n_left, t->n - t->n_left);
-    int32_t joined = vocab_find(v, t->p, t->n);
+    int32_t joined = t->last = find_whole(v, t);
     if (left < 0 || right < 0 || joined < 0)
         return fail(err, FK_EFORMAT, "tokenizer.ggml.merges: item %" PRIu64 " joins '%.*s' and "
                     "'%.*s', and not all of these and the whole are tokens", rank,

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * merge.c - the merge loop. Short words, which is nearly all of them, are scanned for the best pair
- * in a plain array; long ones keep their pairs in a heap over a linked list. Both join the same pairs in the same
- * order. Entries of the heap that no longer hold are recognised by their rank and passed over. */
+ * in a plain array; long ones keep sorted pairs and a heap over a linked list. Both join the
+ * same pairs in the same order. Pairs that no longer hold are recognised by their rank and passed
+ * over. */
 #include "src/text/merge.h"
 #include <string.h>
 #include "src/base/alloc.h"
@@ -12,6 +13,8 @@
 void merger_fini(struct merger *m)
 {
     mem_free(m->syms);
+    mem_free(m->sorted);
+    mem_free(m->swap);
     mem_free(m->heap);
     memset(m, 0, sizeof *m);
 }
@@ -78,7 +81,6 @@ static void sift_down(uint64_t *h, size_t n, size_t i)
 
 static bool push(struct merger *m, uint32_t rank, uint32_t i)
 {
-    if (rank == MERGE_NEVER) return true;
     if (m->n_heap == m->cap_heap) {
         size_t cap = m->cap_heap ? m->cap_heap * 2 : 256;
         uint64_t *heap = mem_realloc(m->heap, cap * sizeof *heap, MEM_TEXT);
@@ -86,7 +88,8 @@ static bool push(struct merger *m, uint32_t rank, uint32_t i)
         m->heap = heap;
         m->cap_heap = cap;
     }
-    m->heap[m->n_heap++] = (uint64_t)rank << 32 | i;
+    m->heap[m->n_heap] = (uint64_t)rank << 32 | i;
+    sift_up(m->heap, m->n_heap++);
     return true;
 }
 
@@ -107,28 +110,68 @@ static bool renew(struct merger *m, const char *word, merge_pair_fn pair, const 
         return true;
     }
     pair(arg, word, a, &m->syms[a->next]);
-    if (!push(m, a->rank, i)) return false;
-    if (a->rank != MERGE_NEVER) sift_up(m->heap, m->n_heap - 1);
+    return a->rank == MERGE_NEVER || push(m, a->rank, i);
+}
+
+static bool reserve_sorted(struct merger *m, size_t n)
+{
+    if (n <= m->cap_sorted) return true;
+    uint64_t *sorted = mem_array(n, sizeof *sorted, MEM_TEXT);
+    uint64_t *swap = mem_array(n, sizeof *swap, MEM_TEXT);
+    if (!sorted || !swap) {
+        mem_free(sorted);
+        mem_free(swap);
+        return false;
+    }
+    mem_free(m->sorted);
+    mem_free(m->swap);
+    m->sorted = sorted;
+    m->swap = swap;
+    m->cap_sorted = n;
+    return true;
+}
+
+/* By rank, byte after byte; the order of symbols, which is there already, stays within a rank. */
+static void sort_pairs(struct merger *m)
+{
+    for (int shift = 32; shift < 64; shift += 8) {
+        size_t count[257] = {0}, n = m->n_sorted;
+        for (size_t i = 0; i < n; i++) count[(m->sorted[i] >> shift & 255) + 1]++;
+        if (n && count[(m->sorted[0] >> shift & 255) + 1] == n) continue;
+        for (int c = 1; c < 257; c++) count[c] += count[c - 1];
+        for (size_t i = 0; i < n; i++) m->swap[count[m->sorted[i] >> shift & 255]++] = m->sorted[i];
+        uint64_t *t = m->sorted;
+        m->sorted = m->swap;
+        m->swap = t;
+    }
+}
+
+static bool link_pairs(struct merger *m, const char *word, merge_pair_fn pair, const void *arg)
+{
+    struct merge_sym *s = m->syms;
+    uint32_t n = (uint32_t)m->n;
+    if (!reserve_sorted(m, n)) return false;
+    m->n_heap = m->n_sorted = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        s[i].prev = i ? i - 1 : NONE;
+        s[i].next = i + 1 < n ? i + 1 : NONE;
+        s[i].rank = MERGE_NEVER;
+        if (i + 1 < n) pair(arg, word, &s[i], &s[i + 1]);
+        if (s[i].rank != MERGE_NEVER) m->sorted[m->n_sorted++] = (uint64_t)s[i].rank << 32 | i;
+    }
+    sort_pairs(m);
     return true;
 }
 
 static bool run_long(struct merger *m, const char *word, merge_pair_fn pair, const void *arg)
 {
     struct merge_sym *s = m->syms;
-    uint32_t n = (uint32_t)m->n;
-    m->n_heap = 0;
-    for (uint32_t i = 0; i < n; i++) {
-        s[i].prev = i ? i - 1 : NONE;
-        s[i].next = i + 1 < n ? i + 1 : NONE;
-        s[i].rank = MERGE_NEVER;
-        if (i + 1 < n) pair(arg, word, &s[i], &s[i + 1]);
-        if (!push(m, s[i].rank, i)) return false;
-    }
-    for (size_t i = m->n_heap / 4 + 1; i-- > 0;)
-        if (i < m->n_heap) sift_down(m->heap, m->n_heap, i);
-    while (m->n_heap) {
-        uint64_t top = pop(m);
+    if (!link_pairs(m, word, pair, arg)) return false;
+    for (size_t at = 0; at < m->n_sorted || m->n_heap;) {
+        bool from_heap = m->n_heap && (at == m->n_sorted || m->heap[0] < m->sorted[at]);
+        uint64_t top = from_heap ? pop(m) : m->sorted[at++];
         uint32_t i = (uint32_t)top, rank = (uint32_t)(top >> 32);
+        if (at + 8 < m->n_sorted) __builtin_prefetch(&s[(uint32_t)m->sorted[at + 8]]);
         if (s[i].rank != rank) continue; /* out of date, or joined to the left since */
         uint32_t dead = s[i].next;
         s[i].end = s[dead].end;

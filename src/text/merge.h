@@ -23,8 +23,11 @@ typedef void (*merge_pair_fn)(const void *arg, const char *word, struct merge_sy
 
 struct merger {
     struct merge_sym *syms;
-    uint64_t *heap; /* rank << 32 | symbol: the smallest is the best, leftmost of equals */
-    size_t n, cap, n_heap, cap_heap;
+    size_t n, cap;
+    /* Long words: pairs as rank << 32 | symbol, so that the smallest is the best and the leftmost of
+     * equals. Those of the beginning are sorted once, those that joins make are in a heap. */
+    uint64_t *sorted, *swap, *heap;
+    size_t n_sorted, cap_sorted, n_heap, cap_heap;
 };
 
 void merger_fini(struct merger *m); /* a zeroed merger is an empty one */

@@ -70,10 +70,10 @@ static int run_timed(const struct tokenizer *t, double built, struct fk_error *e
     size_t n;
     buf_init(&in, 0, MEM_MISC);
     while ((n = fread(chunk, 1, sizeof chunk, stdin)) > 0) buf_append(&in, chunk, n);
-    double start = now();
+    double start = now(), cpu = clock_cpu_seconds();
     if (tokenizer_encode(t, in.data, in.n, NULL, &ids, err)) return fail_with(err);
-    printf("build %.1f ms, %zu bytes to %zu ids in %.1f ms\n", built * 1e3, in.n, ids.n,
-           (now() - start) * 1e3);
+    printf("build %.1f ms, %zu bytes to %zu ids in %.1f ms, cpu %.1f ms\n", built * 1e3, in.n,
+           ids.n, (now() - start) * 1e3, (clock_cpu_seconds() - cpu) * 1e3);
     buf_fini(&in);
     mem_free(ids.ids);
     return 0;
