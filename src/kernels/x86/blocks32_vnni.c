@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * blocks32_vnni.c - weights in blocks of 32 times ACT_Q8 rows, for CPUs with AVX-512 VNNI.
+ *
+ * Why: vpdpbusd adds four byte products per 32-bit lane in one operation. It wants one unsigned
+ * side, so weights carry an offset (8, 16, 128) that is taken back with the activations' block sums.
+ *
+ * Canonical order, the same for one token and for tiles, in chunks of 64 blocks:
+ *   S_b = sum over the block, exact in 32 bits
+ *   lane[b % 16] = fma(S_b, dw_b dx_b, lane[b % 16]), then fma(mw_b, s_b, lane[b % 16])
+ *   lanes are added as a tree (add_lanes_tree), chunks one after the other.
+ *
+ * One token: four blocks at a time, elements 0..15 of each in one vector and 16..31 in another,
+ * so that each 128-bit lane belongs to one block. 16 blocks share one conversion, scaling and fma:
+ * about 3.5 vector operations per block.
+ * Tiles: 16 rows side by side, four bytes of each per vector (the transpose costs 2 operations per
+ * block and row, once per call); activations come as 32-bit broadcasts from memory: 8 of 11 or 12
+ * operations are vpdpbusd. Weights of a tile: 32 KB; read once per 8 tokens. */
+#include "src/kernels/x86/wide.h"
+#include "src/tensor/blocks.h"
+
+enum { CHUNK = 64, TOKENS = 8, ROWS = 16 };
+
+/* Four blocks, as bytes with their offset, and their headers: d of 4 blocks, m of 4 blocks (f16). */
+struct group {
+    __m512i lo, hi;
+    __m128i head;
+};
+typedef struct group (*group_fn)(const uint8_t *w);
+struct type {
+    group_fn load;
+    int block_bytes, offset;
+    bool has_m;
+};
+
+/* Word index into two loads, of the first and of the last 64 bytes of a group, for byte p. */
+#define AT(bytes, p) ((p) + 2 <= 64 ? (p) / 2 : 32 + ((p) - (4 * (bytes) - 64)) / 2)
+#define FOUR(bytes, p) AT(bytes, p), AT(bytes, p + 2), AT(bytes, p + 4), AT(bytes, p + 6)
+#define EIGHT(bytes, p) FOUR(bytes, p), FOUR(bytes, p + 8)
+#define NIBBLES(bytes, p)                                                                          \
+    {                                                                                              \
+        EIGHT(bytes, p), EIGHT(bytes, bytes + p), EIGHT(bytes, 2 * bytes + p),                     \
+            EIGHT(bytes, 3 * bytes + p)                                                            \
+    }
+#define EACH(bytes, p)                                                                             \
+    AT(bytes, p), AT(bytes, bytes + p), AT(bytes, 2 * bytes + p), AT(bytes, 3 * bytes + p)
+
+struct raw {
+    __m512i a, b;
+};
+INLINE struct raw load_raw(const uint8_t *w, int block_bytes)
+{
+    return (struct raw){_mm512_loadu_si512(w), _mm512_loadu_si512(w + 4 * block_bytes - 64)};
+}
+
+INLINE __m512i pick(struct raw r, const uint16_t index[32])
+{
+    return _mm512_permutex2var_epi16(r.a, _mm512_loadu_si512(index), r.b);
+}
+
+INLINE __m128i pick8(struct raw r, const uint16_t index[8])
+{
+    __m512i i = _mm512_castsi128_si512(_mm_loadu_si128((const void *)index));
+    return _mm512_castsi512_si128(_mm512_permutex2var_epi16(r.a, i, r.b));
+}
+
+INLINE void split_nibbles(__m512i v, struct group *g)
+{
+    const __m512i low = _mm512_set1_epi8(15);
+    g->lo = _mm512_and_si512(v, low);
+    g->hi = _mm512_and_si512(_mm512_srli_epi16(v, 4), low);
+}
+
+/* bits: the low 16 of four blocks, then the high 16 of four blocks */
+INLINE void add_fifth_bits(__m128i bits, struct group *g)
+{
+    const __m512i v = _mm512_set1_epi8(16);
+    __mmask64 lo = (__mmask64)_mm_cvtsi128_si64(bits);
+    __mmask64 hi = (__mmask64)_mm_extract_epi64(bits, 1);
+    g->lo = _mm512_mask_add_epi8(g->lo, lo, g->lo, v);
+    g->hi = _mm512_mask_add_epi8(g->hi, hi, g->hi, v);
+}
+
+INLINE struct group load_q4_0(const uint8_t *w)
+{
+    static const uint16_t nibbles[32] = NIBBLES(18, 2), head[8] = {EACH(18, 0)};
+    struct raw r = load_raw(w, 18);
+    struct group g;
+    split_nibbles(pick(r, nibbles), &g);
+    g.head = pick8(r, head);
+    return g;
+}
+
+INLINE struct group load_iq4_nl(const uint8_t *w)
+{
+    static const int8_t values[16] = IQ4_TABLE;
+    struct group g = load_q4_0(w);
+    __m512i table = _mm512_broadcast_i32x4(_mm_loadu_si128((const void *)values));
+    table = _mm512_xor_si512(table, _mm512_set1_epi8(-128));
+    g.lo = _mm512_shuffle_epi8(table, g.lo);
+    g.hi = _mm512_shuffle_epi8(table, g.hi);
+    return g;
+}
+
+INLINE struct group load_q4_1(const uint8_t *w)
+{
+    static const uint16_t nibbles[32] = NIBBLES(20, 4), head[8] = {EACH(20, 0), EACH(20, 2)};
+    struct raw r = load_raw(w, 20);
+    struct group g;
+    split_nibbles(pick(r, nibbles), &g);
+    g.head = pick8(r, head);
+    return g;
+}
+
+INLINE struct group load_q5_0(const uint8_t *w)
+{
+    static const uint16_t nibbles[32] = NIBBLES(22, 6), head[8] = {EACH(22, 0)};
+    static const uint16_t bits[8] = {EACH(22, 2), EACH(22, 4)};
+    struct raw r = load_raw(w, 22);
+    struct group g;
+    split_nibbles(pick(r, nibbles), &g);
+    add_fifth_bits(pick8(r, bits), &g);
+    g.head = pick8(r, head);
+    return g;
+}
+
+INLINE struct group load_q5_1(const uint8_t *w)
+{
+    static const uint16_t nibbles[32] = NIBBLES(24, 8), head[8] = {EACH(24, 0), EACH(24, 2)};
+    static const uint16_t bits[8] = {EACH(24, 4), EACH(24, 6)};
+    struct raw r = load_raw(w, 24);
+    struct group g;
+    split_nibbles(pick(r, nibbles), &g);
+    add_fifth_bits(pick8(r, bits), &g);
+    g.head = pick8(r, head);
+    return g;
+}
+
+INLINE __m512i load_pair_q8_0(const uint8_t *w)
+{
+    __m256i a = _mm256_loadu_si256((const void *)(w + 2));
+    __m256i b = _mm256_loadu_si256((const void *)(w + 36));
+    __m512i ab = _mm512_inserti64x4(_mm512_castsi256_si512(a), b, 1);
+    return _mm512_xor_si512(ab, _mm512_set1_epi8(-128));
+}
+
+INLINE struct group load_q8_0(const uint8_t *w)
+{
+    __m512i p = load_pair_q8_0(w), q = load_pair_q8_0(w + 68);
+    uint64_t d = (uint64_t)block_u16(w) | (uint64_t)block_u16(w + 34) << 16 |
+                 (uint64_t)block_u16(w + 68) << 32 | (uint64_t)block_u16(w + 102) << 48;
+    return (struct group){_mm512_shuffle_i64x2(p, q, 0x88), _mm512_shuffle_i64x2(p, q, 0xdd),
+                          _mm_cvtsi64_si128((long long)d)};
+}
+
+/* One activation row, from some block on. */
+struct act {
+    const int8_t *q;
+    const float *d, *s;
+    const int32_t *sum;
+};
+
+INLINE struct act act_at(const void *row, int64_t k, int64_t block)
+{
+    const char *p = row;
+    return (struct act){(const int8_t *)p + 32 * block,
+                        (const float *)(const void *)(p + act_q8_d(k)) + block,
+                        (const float *)(const void *)(p + act_q8_s(k)) + block,
+                        (const int32_t *)(const void *)(p + act_q8_sum(k)) + block};
+}
+
+/* lanes += 16 blocks of one row times one token */
+INLINE __m512 dot16(struct type t, const uint8_t *w, struct act x, __m512 lanes)
+{
+    const __m512i order =
+        _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    __m512i sums[4];
+    __m128i heads[4];
+    for (int i = 0; i < 4; i++) {
+        struct group g = t.load(w + 4 * i * t.block_bytes);
+        __m512i x0 = _mm512_loadu_si512(x.q + 128 * i);
+        __m512i x1 = _mm512_loadu_si512(x.q + 128 * i + 64);
+        __m512i s = _mm512_dpbusd_epi32(_mm512_setzero_si512(), g.lo,
+                                        _mm512_shuffle_i64x2(x0, x1, 0x88));
+        sums[i] = _mm512_dpbusd_epi32(s, g.hi, _mm512_shuffle_i64x2(x0, x1, 0xdd));
+        heads[i] = g.head;
+    }
+    __m512i sum = _mm512_permutexvar_epi32(order, add_quads(sums[0], sums[1], sums[2], sums[3]));
+    if (t.offset) {
+        __m512i o = _mm512_mullo_epi32(_mm512_loadu_si512(x.sum), _mm512_set1_epi32(t.offset));
+        sum = _mm512_sub_epi32(sum, o);
+    }
+    __m256i d = _mm256_inserti128_si256(
+        _mm256_castsi128_si256(_mm_unpacklo_epi64(heads[0], heads[1])),
+        _mm_unpacklo_epi64(heads[2], heads[3]), 1);
+    __m512 scale = _mm512_mul_ps(_mm512_cvtph_ps(d), _mm512_loadu_ps(x.d));
+    lanes = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), scale, lanes);
+    if (t.has_m) {
+        __m256i m = _mm256_inserti128_si256(
+            _mm256_castsi128_si256(_mm_unpackhi_epi64(heads[0], heads[1])),
+            _mm_unpackhi_epi64(heads[2], heads[3]), 1);
+        lanes = _mm512_fmadd_ps(_mm512_cvtph_ps(m), _mm512_loadu_ps(x.s), lanes);
+    }
+    return lanes;
+}
+
+/* The last, incomplete 16 blocks, filled up with zeros: a zero block adds nothing to its lane. */
+struct tail {
+    int8_t q[512];
+    float d[16], s[16];
+    int32_t sum[16];
+};
+
+INLINE void fill_tail(struct tail *z, struct act x, int64_t n)
+{
+    memset(z, 0, sizeof *z);
+    memcpy(z->q, x.q, (size_t)n * 32);
+    memcpy(z->d, x.d, (size_t)n * 4);
+    memcpy(z->s, x.s, (size_t)n * 4);
+    memcpy(z->sum, x.sum, (size_t)n * 4);
+}
+
+/* y[r] = sum_c W[r,c] x[c] */
+INLINE void mul_one(struct type t, const uint8_t *w, size_t w_row_bytes, int64_t n_rows, int64_t k,
+                    const void *x, float *y)
+{
+    int64_t n_blocks = k / 32, whole = n_blocks / 16 * 16, rest = n_blocks - whole;
+    struct tail z;
+    if (rest) fill_tail(&z, act_at(x, k, whole), rest);
+    for (int64_t r = 0; r < n_rows; r++) {
+        const uint8_t *row = w + (size_t)r * w_row_bytes;
+        __m512 lanes = _mm512_setzero_ps();
+        float total = 0;
+        for (int64_t b = 0; b < whole; b += 16) {
+            if (b && b % CHUNK == 0) {
+                total += add_lanes_tree(lanes);
+                lanes = _mm512_setzero_ps();
+            }
+            lanes = dot16(t, row + (size_t)b * (size_t)t.block_bytes, act_at(x, k, b), lanes);
+        }
+        if (rest) {
+            uint8_t copy[16 * 34] = {0};
+            memcpy(copy, row + (size_t)whole * (size_t)t.block_bytes,
+                   (size_t)rest * (size_t)t.block_bytes);
+            if (whole && whole % CHUNK == 0) {
+                total += add_lanes_tree(lanes);
+                lanes = _mm512_setzero_ps();
+            }
+            lanes = dot16(t, copy, (struct act){z.q, z.d, z.s, z.sum}, lanes);
+        }
+        y[r] = total + add_lanes_tree(lanes);
+    }
+}
+
+/* Up to 64 blocks of 16 rows, ready to be multiplied. */
+struct tile {
+    _Alignas(64) uint8_t w[CHUNK * 8][ROWS][4]; /* [block, four inputs][row][input] */
+    _Alignas(64) float d[CHUNK][ROWS], m[CHUNK][ROWS];
+};
+
+/* Vector dword i of `lo` is inputs 4(i%4).. of block i/4; of `hi` inputs 16 + 4(i%4).. */
+static const uint8_t lo_slots[16] = {0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27};
+static const uint8_t hi_slots[16] = {4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31};
+
+INLINE void fill_tile(struct type t, struct tile *tile, const uint8_t *w, size_t w_row_bytes,
+                      int64_t n_rows, int64_t n_blocks)
+{
+    for (int64_t b = 0; b < n_blocks; b += 4) {
+        __m512i lo[ROWS], hi[ROWS], head[ROWS];
+        for (int64_t r = 0; r < ROWS; r++) {
+            const uint8_t *p = w + (size_t)(r < n_rows ? r : n_rows - 1) * w_row_bytes +
+                               (size_t)b * (size_t)t.block_bytes;
+            uint8_t copy[4 * 34] = {0};
+            if (n_blocks - b < 4) {
+                memcpy(copy, p, (size_t)(n_blocks - b) * (size_t)t.block_bytes);
+                p = copy;
+            }
+            struct group g = t.load(p);
+            lo[r] = g.lo;
+            hi[r] = g.hi;
+            head[r] = _mm512_castps_si512(_mm512_castps256_ps512(_mm256_cvtph_ps(g.head)));
+        }
+        _Alignas(64) float heads[16][ROWS];
+        static const uint8_t plain[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+        transpose16(lo, (uint8_t *)tile->w[8 * b], lo_slots);
+        transpose16(hi, (uint8_t *)tile->w[8 * b], hi_slots);
+        transpose16(head, (uint8_t *)heads, plain);
+        memcpy(tile->d[b], heads, 4 * sizeof heads[0]);
+        memcpy(tile->m[b], heads + 4, 4 * sizeof heads[0]);
+    }
+}
+
+/* y[t*y_stride + r] (+)= tile times n tokens; n is a constant where this is called */
+INLINE void mul_tokens(struct type t, const struct tile *tile, int64_t n_blocks, const char *x,
+                       size_t x_row_bytes, int64_t k, int64_t block, const int n, float *y,
+                       size_t y_stride, __mmask16 rows, bool first)
+{
+    __m512 lanes[16][TOKENS];
+    struct act acts[TOKENS];
+    _Alignas(64) int32_t bias[TOKENS][CHUNK];
+    for (int i = 0; i < n; i++) {
+        acts[i] = act_at(x + (size_t)i * x_row_bytes, k, block);
+        for (int64_t b = 0; t.offset && b < n_blocks; b++)
+            bias[i][b] = -t.offset * acts[i].sum[b];
+    }
+    for (int e = 0; e < 16; e++)
+        for (int i = 0; i < n; i++)
+            lanes[e][i] = _mm512_setzero_ps();
+    for (int64_t b = 0; b < n_blocks; b++) {
+        __m512i sum[TOKENS];
+        for (int i = 0; i < n; i++)
+            sum[i] = t.offset ? _mm512_set1_epi32(bias[i][b]) : _mm512_setzero_si512();
+        for (int c = 0; c < 8; c++) {
+            __m512i w = _mm512_load_si512(tile->w[8 * b + c]);
+            for (int i = 0; i < n; i++) {
+                int32_t four;
+                memcpy(&four, acts[i].q + 32 * b + 4 * c, 4);
+                sum[i] = _mm512_dpbusd_epi32(sum[i], w, _mm512_set1_epi32(four));
+            }
+        }
+        __m512 d = _mm512_load_ps(tile->d[b]), m = _mm512_load_ps(tile->m[b]);
+        for (int i = 0; i < n; i++) {
+            __m512 scale = _mm512_mul_ps(d, _mm512_set1_ps(acts[i].d[b]));
+            __m512 v = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum[i]), scale, lanes[b % 16][i]);
+            if (t.has_m) v = _mm512_fmadd_ps(m, _mm512_set1_ps(acts[i].s[b]), v);
+            lanes[b % 16][i] = v;
+        }
+    }
+    for (int i = 0; i < n; i++) {
+        for (int half = 8; half; half /= 2)
+            for (int e = 0; e < half; e++)
+                lanes[e][i] = _mm512_add_ps(lanes[e][i], lanes[e + half][i]);
+        float *out = y + (size_t)i * y_stride;
+        __m512 v = first ? _mm512_setzero_ps() : _mm512_maskz_loadu_ps(rows, out);
+        _mm512_mask_storeu_ps(out, rows, _mm512_add_ps(v, lanes[0][i]));
+    }
+}
+
+INLINE void mul_tile(struct type t, const struct tile *tile, int64_t n_blocks, const char *x,
+                     size_t x_row_bytes, int64_t n_x, int64_t k, int64_t block, float *y,
+                     size_t y_stride, __mmask16 rows, bool first)
+{
+    int64_t i = 0;
+#define TOKENS_OF(n)                                                                               \
+    for (; i + n <= n_x; i += n)                                                                   \
+        mul_tokens(t, tile, n_blocks, x + (size_t)i * x_row_bytes, x_row_bytes, k, block, n,       \
+                   y + (size_t)i * y_stride, y_stride, rows, first);
+    TOKENS_OF(8)
+    TOKENS_OF(4)
+    TOKENS_OF(2)
+    TOKENS_OF(1)
+}
+
+INLINE void mul(struct type t, const void *w, size_t w_row_bytes, int64_t n_rows, int64_t k,
+                const void *x, size_t x_row_bytes, int64_t n_x, float *y, size_t y_stride)
+{
+    if (n_x == 1) {
+        mul_one(t, w, w_row_bytes, n_rows, k, x, y);
+        return;
+    }
+    struct tile tile;
+    int64_t n_blocks = k / 32;
+    for (int64_t r = 0; r < n_rows; r += ROWS) {
+        int64_t n = n_rows - r < ROWS ? n_rows - r : ROWS;
+        __mmask16 rows = (__mmask16)((1u << n) - 1);
+        for (int64_t b = 0; b == 0 || b < n_blocks; b += CHUNK) {
+            int64_t n_b = n_blocks - b < CHUNK ? n_blocks - b : CHUNK;
+            const uint8_t *p = (const uint8_t *)w + (size_t)r * w_row_bytes +
+                               (size_t)b * (size_t)t.block_bytes;
+            fill_tile(t, &tile, p, w_row_bytes, n, n_b);
+            mul_tile(t, &tile, n_b, x, x_row_bytes, n_x, k, b, y + r, y_stride, rows, b == 0);
+        }
+    }
+}
+
+#define TYPE(name, offset, has_m)                                                                  \
+    void mul_##name##_vnni(const void *w, size_t w_row_bytes, int64_t n_rows, int64_t k,           \
+                           const void *x, size_t x_row_bytes, int64_t n_x, float *y,               \
+                           size_t y_stride)                                                        \
+    {                                                                                              \
+        struct type t = {load_##name, sizeof(struct block_##name), offset, has_m};                 \
+        mul(t, w, w_row_bytes, n_rows, k, x, x_row_bytes, n_x, y, y_stride);                       \
+    }
+TYPE(q4_0, 8, false)
+TYPE(q4_1, 0, true)
+TYPE(q5_0, 16, false)
+TYPE(q5_1, 0, true)
+TYPE(q8_0, 128, false)
+TYPE(iq4_nl, 128, false)

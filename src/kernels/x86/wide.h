@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * wide.h - pieces that the AVX-512 kernels share. Included by files built with AVX-512 flags only. */
+#ifndef KERNELS_X86_WIDE_H
+#define KERNELS_X86_WIDE_H
+#include <immintrin.h>
+#include "src/kernels/variants.h"
+
+#define INLINE static inline __attribute__((always_inline))
+
+/* Adds the four 32-bit partial sums that each 128-bit lane of a, b, c, d holds: lane j of the result
+ * is (a_j, b_j, c_j, d_j). */
+INLINE __m512i add_quads(__m512i a, __m512i b, __m512i c, __m512i d)
+{
+    __m512i ab = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+    __m512i cd = _mm512_add_epi32(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
+    return _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
+}
+
+/* Adds up the lanes of four vectors: (sum a, sum b, sum c, sum d). */
+INLINE __m128i add_lanes_i32(__m512i a, __m512i b, __m512i c, __m512i d)
+{
+    __m512i q = add_quads(a, b, c, d);
+    __m256i h = _mm256_add_epi32(_mm512_castsi512_si256(q), _mm512_extracti64x4_epi64(q, 1));
+    return _mm_add_epi32(_mm256_castsi256_si128(h), _mm256_extracti128_si256(h, 1));
+}
+
+INLINE __m128 add_lanes_f32(__m512 a, __m512 b, __m512 c, __m512 d)
+{
+    __m512 ab = _mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
+    __m512 cd = _mm512_add_ps(_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d));
+    __m512d abd = _mm512_castps_pd(ab), cdd = _mm512_castps_pd(cd);
+    __m512 q = _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(abd, cdd)),
+                             _mm512_castpd_ps(_mm512_unpackhi_pd(abd, cdd)));
+    __m256 h = _mm256_add_ps(_mm512_castps512_ps256(q), _mm512_extractf32x8_ps(q, 1));
+    return _mm_add_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
+}
+
+/* The one tree in which 16 lanes are added: halves, quarters, eighths. Tiles, which hold lane e of
+ * 16 rows in one vector, add their vectors in the same order. */
+INLINE float add_lanes_tree(__m512 v)
+{
+    __m256 h = _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
+    __m128 q = _mm_add_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
+    q = _mm_add_ps(q, _mm_movehl_ps(q, q));
+    return _mm_cvtss_f32(_mm_add_ss(q, _mm_movehdup_ps(q)));
+}
+
+/* 16x16 transpose of 32-bit words; row i of the result goes to out + 64 * slot[i]. */
+INLINE void transpose16(const __m512i in[16], uint8_t *out, const uint8_t slot[16])
+{
+    __m512i a[16], b[16];
+    for (int i = 0; i < 16; i += 4) {
+        __m512i p = _mm512_unpacklo_epi32(in[i], in[i + 1]);
+        __m512i q = _mm512_unpackhi_epi32(in[i], in[i + 1]);
+        __m512i r = _mm512_unpacklo_epi32(in[i + 2], in[i + 3]);
+        __m512i s = _mm512_unpackhi_epi32(in[i + 2], in[i + 3]);
+        a[i] = _mm512_unpacklo_epi64(p, r);
+        a[i + 1] = _mm512_unpackhi_epi64(p, r);
+        a[i + 2] = _mm512_unpacklo_epi64(q, s);
+        a[i + 3] = _mm512_unpackhi_epi64(q, s);
+    }
+    for (int i = 0; i < 4; i++) {
+        b[i] = _mm512_shuffle_i32x4(a[i], a[i + 4], 0x88);
+        b[i + 4] = _mm512_shuffle_i32x4(a[i], a[i + 4], 0xdd);
+        b[i + 8] = _mm512_shuffle_i32x4(a[i + 8], a[i + 12], 0x88);
+        b[i + 12] = _mm512_shuffle_i32x4(a[i + 8], a[i + 12], 0xdd);
+    }
+    for (int i = 0; i < 4; i++) {
+        _mm512_store_si512(out + 64 * slot[i], _mm512_shuffle_i32x4(b[i], b[i + 8], 0x88));
+        _mm512_store_si512(out + 64 * slot[i + 8], _mm512_shuffle_i32x4(b[i], b[i + 8], 0xdd));
+        _mm512_store_si512(out + 64 * slot[i + 4], _mm512_shuffle_i32x4(b[i + 4], b[i + 12], 0x88));
+        _mm512_store_si512(out + 64 * slot[i + 12],
+                           _mm512_shuffle_i32x4(b[i + 4], b[i + 12], 0xdd));
+    }
+}
+
+#endif
