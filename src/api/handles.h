@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
- * handles.h - what stands behind the opaque public types. Only this room includes it. */
+ * handles.h - what stands behind fk_model. Only this room includes it. fk_engine and fk_session are
+ * defined by the engine room (engine/engine.h, engine/session.h). */
 #ifndef API_HANDLES_H
 #define API_HANDLES_H
-#include "fikr/engine.h"
 #include "fikr/model.h"
-#include "fikr/session.h"
 #include "src/file/gguf.h"
 #include "src/model/model.h"
 
@@ -23,19 +22,6 @@ struct fk_model {
     size_t template_bytes;
     char template_sha256[65];          /* "" without a template */
     bool has_thinking;
-};
-
-struct engine;  /* engine/engine.h */
-struct session; /* engine/session.h */
-
-struct fk_engine {
-    struct engine *engine;
-    const fk_model *model;
-};
-
-struct fk_session {
-    struct session *session;
-    fk_engine *engine;
 };
 
 #endif

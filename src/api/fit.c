@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * fit.c - what a model will take on this machine, before anything is computed.
+ *
+ * Memory is the peak that stays resident while one session fills its context: the weights that a
+ * forward reads (mapped from the file), the whole cache of n_ctx, the largest step's scratch, and
+ * what the process holds already. Speed is the measured read bandwidth over the bytes a decoded
+ * token reads, times the share of it that decode reaches in practice. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "src/api/handles.h"
+#include "src/base/alloc.h"
+#include "src/base/clock.h"
+#include "src/base/fail.h"
+#include "src/base/pool.h"
+#include "src/engine/session.h"
+
+#define FAULT_BYTES ((uint64_t)64 << 10) /* what one page fault maps of a cached file */
+#define DECODE_SHARE 0.75
+#define BANDWIDTH_SECONDS 0.1
+
+static bool read_text(const char *path, char *out, size_t cap)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return false;
+    ssize_t n = read(fd, out, cap - 1);
+    close(fd);
+    out[n > 0 ? n : 0] = 0;
+    return n > 0;
+}
+
+static bool read_number(const char *path, uint64_t *out)
+{
+    char text[64], *end;
+    if (!read_text(path, text, sizeof text)) return false;
+    unsigned long long v = strtoull(text, &end, 10);
+    if (end == text) return false; /* "max" */
+    *out = v;
+    return true;
+}
+
+/* What the system says could be had without swapping, within this group's limit. */
+static uint64_t available_bytes(void)
+{
+    char text[4096];
+    uint64_t bytes = (uint64_t)sysconf(_SC_AVPHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+    if (read_text("/proc/meminfo", text, sizeof text)) {
+        const char *line = strstr(text, "MemAvailable:");
+        if (line) bytes = strtoull(line + strlen("MemAvailable:"), NULL, 10) * 1024;
+    }
+    uint64_t limit, used;
+    if (read_number("/sys/fs/cgroup/memory.max", &limit) &&
+        read_number("/sys/fs/cgroup/memory.current", &used)) {
+        uint64_t left = limit > used ? limit - used : 0;
+        if (left < bytes) bytes = left;
+    }
+    return bytes;
+}
+
+/* Of an embedding that is not the output head too, only the rows of tokens that occur are read. */
+static uint64_t touched_weights(const struct model *m, int n_ctx)
+{
+    const struct tensor *embd = m->tok_embd;
+    if (m->output == embd) return m->weight_bytes;
+    uint64_t bytes = embd->mat_bytes, touched = (uint64_t)n_ctx * FAULT_BYTES;
+    if (touched >= bytes || m->weight_bytes < bytes) return m->weight_bytes;
+    return m->weight_bytes - bytes + touched;
+}
+
+/* Encoded inputs of the widest matrix, and the partial sums of attention. */
+static uint64_t device_scratch(const struct model_config *c, int n_rows)
+{
+    int64_t widest = c->n_ff > c->n_embd ? c->n_ff : c->n_embd;
+    int64_t heads = (int64_t)c->n_heads * c->head_dim;
+    if (heads > widest) widest = heads;
+    return (uint64_t)n_rows * (uint64_t)widest * 3 / 2 + ((uint64_t)1 << 20);
+}
+
+enum fk_status fk_fit(const fk_model *model, const struct fk_engine_params *params,
+                      struct fk_fit *out, struct fk_error *err)
+{
+    struct engine_plan plan;
+    uint64_t activations, rss = clock_rss_bytes();
+    if (!out) return fail(err, FK_EINVAL, "fk_fit: out is NULL");
+    *out = (struct fk_fit){0};
+    if (!model) return fail(err, FK_EINVAL, "fk_fit: m is NULL");
+    if (!model->model) return fail(err, FK_EINVAL, "fk_fit: the model was opened with container_only");
+    const struct model *m = model->model;
+    TRY(engine_plan(&plan, m, params, err));
+    int n_rows = plan.n_batch < plan.n_ctx ? plan.n_batch : plan.n_ctx;
+    TRY(engine_activation_bytes(m, &plan.kv, n_rows, 1, &activations, err));
+
+    uint64_t n_vocab = (uint64_t)m->config.n_vocab, page = (uint64_t)plan.kv.page_tokens;
+    uint64_t n_pages = ((uint64_t)plan.n_ctx + page - 1) / page;
+    out->weight_bytes = touched_weights(m, plan.n_ctx);
+    out->kv_bytes = n_pages * plan.kv.page_bytes;
+    out->scratch_bytes = activations + device_scratch(&m->config, n_rows) +
+                         5 * n_vocab * sizeof(float);
+    out->other_bytes = rss;
+    out->total_bytes = out->weight_bytes + out->kv_bytes + out->scratch_bytes + out->other_bytes;
+    out->available_bytes = available_bytes();
+
+    uint64_t fixed = out->weight_bytes + out->scratch_bytes;
+    out->fits = fixed + out->kv_bytes <= out->available_bytes;
+    uint64_t left = out->available_bytes > fixed ? out->available_bytes - fixed : 0;
+    uint64_t tokens = left / plan.kv.page_bytes * page;
+    uint64_t most = m->config.n_ctx_train > 0 ? (uint64_t)m->config.n_ctx_train : ENGINE_MAX_CTX;
+    out->n_ctx_max = (int)(tokens < most ? tokens : most);
+
+    int n_threads = params && params->n_threads > 0 ? params->n_threads : pool_n_cores();
+    TRY(engine_bandwidth(m, n_threads, BANDWIDTH_SECONDS, &out->bandwidth_gb_per_s, err));
+    if (m->active_bytes)
+        out->tokens_per_s = out->bandwidth_gb_per_s * 1e9 / (double)m->active_bytes * DECODE_SHARE;
+    return FK_OK;
+}

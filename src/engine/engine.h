@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * engine.h - a model with threads, cache memory and the scratch of one step. */
+#ifndef ENGINE_ENGINE_H
+#define ENGINE_ENGINE_H
+#include "fikr/engine.h"
+#include "src/engine/sampler.h"
+#include "src/engine/sequence.h"
+#include "src/model/model.h"
+
+#define ENGINE_DEFAULT_CTX 4096
+#define ENGINE_MAX_CTX (1 << 24)
+#define ENGINE_DEFAULT_BATCH 512
+#define ENGINE_MAX_BATCH 65536
+#define ENGINE_DEFAULT_PAGE 64
+
+/* What fk_engine_params comes to for a model, every field checked. */
+struct engine_plan {
+    int n_ctx, n_batch;
+    uint64_t kv_bytes_max;
+    struct kv_layout kv;
+};
+enum fk_status engine_plan(struct engine_plan *out, const struct model *m,
+                           const struct fk_engine_params *params, struct fk_error *err);
+
+/* A tag of thinking as the model's tokens: what is forced to open or close it. */
+struct think_tags {
+    int32_t open, close; /* the single tokens "<think>" and "</think>"; -1: the vocabulary has none */
+    struct token_vec open_ids, close_ids;
+};
+
+struct fk_engine {
+    const struct model *model; /* borrowed */
+    struct device *device;
+    struct ops ops;
+    struct engine_plan plan;
+    struct kv_pool pool;
+    struct prefix_tree tree;
+    struct sampler sampler;
+    struct think_tags tags;
+    /* one step: [n_batch] each */
+    int32_t *tokens, *pos, *out_rows;
+    struct batch_seq *seqs;
+    struct step_part *parts;
+    size_t *members; /* which session of a call a part is */
+};
+
+enum fk_status engine_create(fk_engine **out, const struct model *m,
+                             const struct fk_engine_params *params, struct fk_error *err);
+void engine_destroy(fk_engine **e);
+
+/* One sequence's rows of a step: the next n_rows positions after n_computed, whose pages are
+ * reserved. The logits of the last n_out of them are wanted. */
+struct step_part {
+    struct sequence *seq;
+    int n_rows, n_out;
+};
+
+/* Computes n parts of together at most n_batch rows. *logits: [sum of n_out, n_vocab], valid until
+ * the next step. Advances no sequence. */
+enum fk_status engine_step(fk_engine *e, const struct step_part *parts, int n,
+                           const float **logits, struct fk_error *err);
+
+/* Reads the mapped weights again and again for about `seconds` with n_threads. */
+enum fk_status engine_bandwidth(const struct model *m, int n_threads, double seconds,
+                                double *gb_per_s, struct fk_error *err);
+
+/* Bytes of activations that a step of n_rows with n_out logits takes, found by a pass that computes
+ * nothing. */
+enum fk_status engine_activation_bytes(const struct model *m, const struct kv_layout *kv, int n_rows,
+                                       int n_out, uint64_t *bytes, struct fk_error *err);
+
+#endif
