@@ -5,7 +5,7 @@
  * without bias, normalised if asked, times scale.
  *
  * Ties go to the lowest index. A NaN score counts as minus infinity in the choice, so ids are always
- * distinct and in range; its NaN gate value reaches the result, where the model's check finds it. */
+ * distinct and in range; all weights are NaN then, so that the model's check finds it. */
 #include <math.h>
 #include "src/device/cpu/cpu.h"
 #include "src/base/fail.h"
@@ -71,8 +71,10 @@ static void route_row(const struct op_call *call, const float *logits, int n, fl
     const struct route_params *p = call->route;
     const float *bias = call->bias[0] ? call->bias[0]->data : NULL;
     fill_gate(p, logits, n, gate);
+    float poison = 0; /* NaN once a score is not finite */
     for (int i = 0; i < n; i++) {
         score[i] = bias ? gate[i] + bias[i] : gate[i];
+        poison += score[i] * 0.0f;
         if (score[i] != score[i]) score[i] = -INFINITY;
     }
     if (p->n_groups > 1) keep_best_groups(p, score, n, score + n);
@@ -82,7 +84,7 @@ static void route_row(const struct op_call *call, const float *logits, int n, fl
         weights[s] = gate[ids[s]];
         sum += weights[s];
     }
-    float factor = p->scale, divisor = p->normalize ? sum + 1e-20f : 1.0f;
+    float factor = p->scale + poison, divisor = p->normalize ? sum + 1e-20f : 1.0f;
     for (int s = 0; s < p->n_used; s++) weights[s] = weights[s] / divisor * factor;
 }
 
