@@ -17,8 +17,8 @@ enum fk_status template_parse(struct chat_template **out, const char *text, size
 void template_destroy(struct chat_template **t);
 
 struct template_limits {
-    uint64_t max_steps;      /* 0: 1,000,000 */
-    uint64_t max_bytes;      /* of all strings alive and the output; 0: 8 MiB + 4 x input */
+    uint64_t max_steps;      /* 0: 1,000,000 and one for every 2 bytes of input */
+    uint64_t max_bytes;      /* all memory the render takes; 0: 32 MiB + 16 x input */
 };
 
 /* vars: a JSON object: messages, tools, bos_token, eos_token, add_generation_prompt,
