@@ -39,13 +39,13 @@ void glu_silu_ref(const float *gate, const float *up, int64_t n, float *out)
         out[i] = gate[i] / (1.0f + expf(-gate[i])) * up[i];
 }
 
-/* gelu(g) = g/2 (1 + tanh(sqrt(2/pi) (g + 0.044715 g^3))), Hendrycks and Gimpel 2016 */
+/* gelu(g) = g/2 (1 + tanh u) = g / (1 + exp(-2u)), u = sqrt(2/pi) (g + 0.044715 g^3), Hendrycks and
+ * Gimpel 2016; the second form does not cancel where g is far below zero. */
 void glu_gelu_ref(const float *gate, const float *up, int64_t n, float *out)
 {
     for (int64_t i = 0; i < n; i++) {
-        double g = (double)gate[i];
-        double t = tanh(0.79788456080286535588 * (g + 0.044715 * g * g * g));
-        out[i] = (float)(0.5 * g * (1.0 + t)) * up[i];
+        double g = (double)gate[i], u = 0.79788456080286535588 * (g + 0.044715 * g * g * g);
+        out[i] = (float)(g / (1 + exp(-2 * u))) * up[i];
     }
 }
 
