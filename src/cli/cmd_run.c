@@ -10,7 +10,7 @@
 #include "src/cli/fileio.h"
 #include "src/cli/models.h"
 #include "src/cli/repl.h"
-#include "src/cli/reply.h"
+#include "src/cli/answer.h"
 #include "src/cli/talk.h"
 #include "src/cli/term.h"
 #include "src/cli/verbs.h"
@@ -58,7 +58,7 @@ static enum fk_status make_ids(const struct args *a, const fk_model *m, const st
     return fk_chat_render(m, messages, n, &p, NULL, ids, n_ids, opens_thinking, err);
 }
 
-static json_t *reply_json(const struct reply *r, uint64_t seed)
+static json_t *answer_json(const struct answer *r, uint64_t seed)
 {
     const struct fk_session_stats *s = &r->stats;
     json_t *o = json_object(), *usage = json_object(), *timings = json_object();
@@ -77,7 +77,7 @@ static json_t *reply_json(const struct reply *r, uint64_t seed)
     ok = json_put(o, "text", json_text(r->content.n ? r->content.data : "", r->content.n)) &&
          json_put(o, "reasoning", json_text(r->reasoning.n ? r->reasoning.data : "",
                                             r->reasoning.n)) &&
-         json_put(o, "finish", json_cstr(reply_finish_name(r->finish))) &&
+         json_put(o, "finish", json_cstr(answer_finish_name(r->finish))) &&
          json_put(o, "usage", usage) && json_put(o, "timings", timings) &&
          json_put(o, "seed", json_count(seed));
     if (ok) return o;
@@ -85,13 +85,13 @@ static json_t *reply_json(const struct reply *r, uint64_t seed)
     return NULL;
 }
 
-static int finish(const struct args *a, const struct reply *r, struct fk_error *err)
+static int finish(const struct args *a, const struct answer *r, struct fk_error *err)
 {
     if (r->finish == FK_FINISH_CANCELLED) {
         fail(err, FK_ECANCELLED, "interrupted");
         return term_complain(err);
     }
-    if (a->json) return json_emit(reply_json(r, a->seed), 0);
+    if (a->json) return json_emit(answer_json(r, a->seed), 0);
     bool ends_line = r->content.n && r->content.data[r->content.n - 1] == '\n';
     if (term_is_tty(stdout) && !ends_line) putchar('\n');
     int code = term_finish(0);
@@ -109,7 +109,7 @@ static int run_once(const struct args *a)
     struct fk_engine_params ep;
     struct fk_session_params sp;
     struct buf prompt;
-    struct reply r;
+    struct answer r;
     fk_session *s = NULL;
     int32_t *ids = NULL;
     size_t n_ids = 0;
@@ -117,7 +117,7 @@ static int run_once(const struct args *a)
     struct bar bar;
     enum fk_status st;
     buf_init(&prompt, 0, MEM_CLI);
-    reply_init(&r, a->json ? NULL : stdout, true);
+    answer_init(&r, a->json ? NULL : stdout, true);
     bar_init(&bar);
     if (!buf_reserve(&prompt, 16)) {
         st = fail_nomem(&err, 16, "the prompt");
@@ -128,14 +128,14 @@ static int run_once(const struct args *a)
     TRY_GOTO(make_ids(a, o.model, &prompt, &ids, &n_ids, &opens_thinking, &err), done);
     opened_params(a, &ep);
     TRY_GOTO(opened_engine(&o, &ep, &err), done);
-    reply_params(a, &sp);
+    answer_params(a, &sp);
     TRY_GOTO(fk_session_create(&s, o.engine, &sp, &err), done);
-    st = reply_run(&r, s, ids, n_ids, opens_thinking, &err);
+    st = answer_run(&r, s, ids, n_ids, opens_thinking, &err);
 done:;
     int code = st ? term_complain(&err) : finish(a, &r, &err);
     fk_session_destroy(&s);
     fk_free(ids);
-    reply_fini(&r);
+    answer_fini(&r);
     buf_fini(&prompt);
     opened_close(&o);
     return code;

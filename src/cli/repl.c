@@ -12,7 +12,7 @@
 #include "src/cli/signals.h"
 #include "src/cli/term.h"
 
-static void print_speed(const struct reply *r)
+static void print_speed(const struct answer *r)
 {
     const struct fk_session_stats *s = &r->stats;
     uint64_t n = s->n_thinking + s->n_answer;
@@ -61,7 +61,7 @@ static enum fk_status generate(struct repl *r, struct fk_error *err)
                        &opens_thinking, err));
     r->params.sampling.seed = r->args->seed + (uint64_t)r->n_regens;
     enum fk_status st = fk_session_set_params(r->session, &r->params, err);
-    if (!st) st = reply_run(&r->last, r->session, ids, n_ids, opens_thinking, err);
+    if (!st) st = answer_run(&r->last, r->session, ids, n_ids, opens_thinking, err);
     fk_free(ids);
     return st;
 }
@@ -69,8 +69,8 @@ static enum fk_status generate(struct repl *r, struct fk_error *err)
 void repl_answer(struct repl *r)
 {
     struct fk_error err = {0};
-    reply_fini(&r->last);
-    reply_init(&r->last, stdout, false);
+    answer_fini(&r->last);
+    answer_init(&r->last, stdout, false);
     enum fk_status st = generate(r, &err);
     struct buf *content = &r->last.content, *reasoning = &r->last.reasoning;
     bool spoke = content->n || reasoning->n;
@@ -213,7 +213,7 @@ static enum fk_status begin(struct repl *r, struct line **l, struct fk_error *er
     if (a->system) TRY(fileio_check_text("--system", a->system, strlen(a->system), err));
     TRY(opened_model(&r->opened, a->model, false, err));
     opened_params(a, &r->engine_params);
-    reply_params(a, &r->params);
+    answer_params(a, &r->params);
     TRY(repl_open_session(r, err));
     TRY(talk_set_system(&r->talk, a->system, err));
     char *path = history_path();
@@ -229,7 +229,7 @@ int repl_run(const struct args *a)
     struct line *l = NULL;
     int code = 0;
     buf_init(&r.attached, 0, MEM_CLI);
-    reply_init(&r.last, NULL, false);
+    answer_init(&r.last, NULL, false);
     if (begin(&r, &l, &err)) {
         code = term_complain(&err);
     } else {
@@ -243,7 +243,7 @@ int repl_run(const struct args *a)
     opened_close(&r.opened);
     talk_fini(&r.talk);
     buf_fini(&r.attached);
-    reply_fini(&r.last);
+    answer_fini(&r.last);
     mem_free(r.saved_path);
     return code;
 }

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include "src/cli/args.h"
 #include "src/cli/models.h"
-#include "src/cli/reply.h"
+#include "src/cli/answer.h"
 #include "src/cli/talk.h"
 
 int repl_run(const struct args *a);
@@ -20,7 +20,7 @@ struct repl {
     struct talk talk;
     struct buf attached;   /* what /read put before the next message */
     char *saved_path;      /* /save wrote it, so it may again */
-    struct reply last;     /* the last reply, for /stats */
+    struct answer last;     /* the last reply, for /stats */
     int n_replies, n_regens;
     uint64_t total_tokens;
     double total_s;

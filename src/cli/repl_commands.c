@@ -193,7 +193,7 @@ static void do_stats(struct repl *r, const char *rest)
     uint64_t n = s->n_thinking + s->n_answer;
     if (r->n_replies) {
         printf("last reply   %" PRIu64 " tokens (%" PRIu64 " thinking, %" PRIu64 " answer), ended by "
-               "%s\n", n, s->n_thinking, s->n_answer, reply_finish_name(r->last.finish));
+               "%s\n", n, s->n_thinking, s->n_answer, answer_finish_name(r->last.finish));
         printf("prompt       %" PRIu64 " tokens, %" PRIu64 " cached, %.2f s; first token after %.2f s"
                "\n", s->n_prompt, s->n_cached, s->prefill_s, s->first_token_s);
         if (n && s->decode_s > 0)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * reply.c - runs a session and writes what it says. */
-#include "src/cli/reply.h"
+ * answer.c - runs a session and writes what it says. */
+#include "src/cli/answer.h"
 
 #include <errno.h>
 #include <string.h>
@@ -12,7 +12,7 @@
 /* Shown while a long prompt is read; the sessions of a program run one at a time. */
 static struct bar bar;
 
-void reply_init(struct reply *r, FILE *to, bool tags)
+void answer_init(struct answer *r, FILE *to, bool tags)
 {
     memset(r, 0, sizeof *r);
     r->to = to;
@@ -21,19 +21,19 @@ void reply_init(struct reply *r, FILE *to, bool tags)
     buf_init(&r->reasoning, 0, MEM_CLI);
 }
 
-void reply_fini(struct reply *r)
+void answer_fini(struct answer *r)
 {
     buf_fini(&r->content);
     buf_fini(&r->reasoning);
 }
 
-const char *reply_finish_name(enum fk_finish f)
+const char *answer_finish_name(enum fk_finish f)
 {
     static const char *const names[] = {"running", "stop", "length", "context", "loop", "cancelled"};
     return (unsigned)f < sizeof names / sizeof names[0] ? names[f] : "unknown";
 }
 
-void reply_params(const struct args *a, struct fk_session_params *p)
+void answer_params(const struct args *a, struct fk_session_params *p)
 {
     fk_session_default_params(p);
     p->sampling = a->sampling;
@@ -46,14 +46,14 @@ void reply_params(const struct args *a, struct fk_session_params *p)
     p->progress_arg = &bar;
 }
 
-static void open_thinking(struct reply *r)
+static void open_thinking(struct answer *r)
 {
     if (!r->to) return;
     term_style(r->to, TERM_DIM);
     if (r->tags) fputs("<think>\n", r->to);
 }
 
-static void close_thinking(struct reply *r)
+static void close_thinking(struct answer *r)
 {
     if (!r->to) return;
     bool ends_line = r->reasoning.n && r->reasoning.data[r->reasoning.n - 1] == '\n';
@@ -64,7 +64,7 @@ static void close_thinking(struct reply *r)
 }
 
 /* Gives the part that the screen is in now. */
-static enum fk_status take(struct reply *r, const struct fk_event *ev, enum fk_part *at,
+static enum fk_status take(struct answer *r, const struct fk_event *ev, enum fk_part *at,
                            struct fk_error *err)
 {
     if (!ev->n_bytes) return FK_OK;
@@ -84,7 +84,7 @@ static enum fk_status take(struct reply *r, const struct fk_event *ev, enum fk_p
     return FK_OK;
 }
 
-enum fk_status reply_run(struct reply *r, fk_session *s, const int32_t *ids, size_t n_ids,
+enum fk_status answer_run(struct answer *r, fk_session *s, const int32_t *ids, size_t n_ids,
                          int opens_thinking, struct fk_error *err)
 {
     enum fk_part at = FK_PART_CONTENT;
