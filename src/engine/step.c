@@ -79,7 +79,7 @@ static enum fk_status pick(fk_session *s, const float *logits, struct fk_event *
     if (!is_end && !reply_push(&s->reply, &e->tags, id)) return text_failed(s, err);
     if (!reply_gather(&s->reply)) return text_failed(s, err); /* may meet a tag or a stop string */
     bool is_thinking = reply_in_thinking(&s->reply);
-    if (was_thinking || is_thinking) s->stats.n_thinking++;
+    if (was_thinking || is_thinking || ev->forced) s->stats.n_thinking++;
     else s->stats.n_answer++;
     bool is_looping = !is_end && !ev->forced && guard_loops(s, id, is_thinking);
     s->finish = finish_after(s, is_end, is_looping);
