@@ -102,13 +102,19 @@ static inline void block_scales_k4(const uint8_t p[12], uint8_t sc[8], uint8_t m
     memcpy(mn + 4, &m1, 4);
 }
 
-/* The sixteen 6-bit scales of q3_k, still with their offset of 32. */
+/* The sixteen 6-bit scales of q3_k, still with their offset of 32: low nibbles of bytes 0..7, then
+ * their high nibbles; the top two bits of scale i are bits 2(i/4).. of byte 8 + i%4. */
 static inline void block_scales_q3(const uint8_t p[12], uint8_t sc[16])
 {
-    for (int i = 0; i < 16; i++) {
-        int lo = i < 8 ? p[i] & 15 : p[i - 8] >> 4, hi = p[8 + i % 4] >> (2 * (i / 4)) & 3;
-        sc[i] = (uint8_t)(lo | hi << 4);
-    }
+    uint32_t a, b, c;
+    memcpy(&a, p, 4);
+    memcpy(&b, p + 4, 4);
+    memcpy(&c, p + 8, 4);
+    uint32_t v[4] = {(a & 0x0f0f0f0fu) | (c << 4 & 0x30303030u),
+                     (b & 0x0f0f0f0fu) | (c << 2 & 0x30303030u),
+                     (a >> 4 & 0x0f0f0f0fu) | (c & 0x30303030u),
+                     (b >> 4 & 0x0f0f0f0fu) | (c >> 2 & 0x30303030u)};
+    memcpy(sc, v, 16);
 }
 
 #endif

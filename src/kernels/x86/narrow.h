@@ -66,4 +66,35 @@ INLINE __m256 tanh8(__m256 x)
     return _mm256_blendv_ps(far, near, small);
 }
 
+/* Adds the four 32-bit partial sums in each 128-bit lane of a, b, c, d: lane j is (a_j, b_j, c_j,
+ * d_j). */
+INLINE __m256i add_quads(__m256i a, __m256i b, __m256i c, __m256i d)
+{
+    __m256i ab = _mm256_add_epi32(_mm256_unpacklo_epi32(a, b), _mm256_unpackhi_epi32(a, b));
+    __m256i cd = _mm256_add_epi32(_mm256_unpacklo_epi32(c, d), _mm256_unpackhi_epi32(c, d));
+    return _mm256_add_epi32(_mm256_unpacklo_epi64(ab, cd), _mm256_unpackhi_epi64(ab, cd));
+}
+
+/* 8x8 transpose of 32-bit words; row i of the result goes to out + 32 * slot[i]. */
+INLINE void transpose8(const __m256i in[8], uint8_t *out, const uint8_t slot[8])
+{
+    __m256i a[8];
+    for (int i = 0; i < 8; i += 4) {
+        __m256i p = _mm256_unpacklo_epi32(in[i], in[i + 1]);
+        __m256i q = _mm256_unpackhi_epi32(in[i], in[i + 1]);
+        __m256i r = _mm256_unpacklo_epi32(in[i + 2], in[i + 3]);
+        __m256i s = _mm256_unpackhi_epi32(in[i + 2], in[i + 3]);
+        a[i] = _mm256_unpacklo_epi64(p, r);
+        a[i + 1] = _mm256_unpackhi_epi64(p, r);
+        a[i + 2] = _mm256_unpacklo_epi64(q, s);
+        a[i + 3] = _mm256_unpackhi_epi64(q, s);
+    }
+    for (int i = 0; i < 4; i++) {
+        _mm256_store_si256((void *)(out + 32 * slot[i]),
+                           _mm256_permute2x128_si256(a[i], a[i + 4], 0x20));
+        _mm256_store_si256((void *)(out + 32 * slot[i + 4]),
+                           _mm256_permute2x128_si256(a[i], a[i + 4], 0x31));
+    }
+}
+
 #endif
