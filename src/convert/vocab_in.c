@@ -66,7 +66,7 @@ enum fk_status vocab_add(struct vocab_in *v, const json_t *token, uint64_t id, s
     return FK_OK;
 }
 
-int vocab_find(const struct vocab_in *v, const char *text, size_t n)
+int vocab_in_find(const struct vocab_in *v, const char *text, size_t n)
 {
     size_t i = name_table_find(&v->table, v->tokens, sizeof *v->tokens, text, n);
     return i == SIZE_MAX ? -1 : (int)i;

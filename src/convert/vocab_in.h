@@ -60,7 +60,7 @@ enum fk_status vocab_set(struct vocab_in *v, uint64_t id, struct gguf_str text, 
                          struct fk_error *err);
 /* An added token: replaces what stands at its id. */
 enum fk_status vocab_add(struct vocab_in *v, const json_t *token, uint64_t id, struct fk_error *err);
-int vocab_find(const struct vocab_in *v, const char *text, size_t n); /* -1: none */
+int vocab_in_find(const struct vocab_in *v, const char *text, size_t n); /* -1: none */
 enum fk_status vocab_build_table(struct vocab_in *v, struct fk_error *err);
 /* A small JSON file of the folder: *out NULL where there is none. */
 enum fk_status vocab_load_json(const char *folder, const char *name, json_t **out,

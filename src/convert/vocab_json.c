@@ -168,7 +168,7 @@ static enum fk_status score_merge(struct vocab_in *v, const struct gguf_str pair
                     rank, n, sizeof joined);
     memcpy(joined, pair[0].p, pair[0].n);
     memcpy(joined + pair[0].n, pair[1].p, pair[1].n);
-    int id = vocab_find(v, joined, n);
+    int id = vocab_in_find(v, joined, n);
     if (id < 0)
         return fail(err, FK_EFORMAT, "%s: merge %zu makes '%.*s', which is no token", v->path, rank,
                     n < 64 ? (int)n : 64, joined);

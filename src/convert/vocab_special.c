@@ -41,7 +41,7 @@ static void find_by_text(struct vocab_in *v)
         snprintf(key, sizeof key, "%s_token", names[i]);
         const json_t *t = json_object_get(v->config, key);
         const char *text = json_string_value(json_is_object(t) ? json_object_get(t, "content") : t);
-        if (text && v->special[i] < 0) v->special[i] = vocab_find(v, text, strlen(text));
+        if (text && v->special[i] < 0) v->special[i] = vocab_in_find(v, text, strlen(text));
     }
 }
 
