@@ -19,13 +19,14 @@ typedef struct fk_session fk_session;
 struct fk_logit_bias { int32_t id; float bias; };
 
 struct fk_sampling {
+    /* Applied in this order: bias, penalties, temperature, top_k, top_p, min_p. */
     float temperature;       /* 0: greedy (ties go to the lowest id) */
     int top_k;               /* 0: off */
     float top_p;             /* 1: off */
     float min_p;             /* 0: off */
     float repeat_penalty;    /* 1: off */
     float frequency_penalty, presence_penalty;
-    int penalty_last_n;      /* window of the penalties; 64 */
+    int penalty_last_n;      /* window of the penalties, prompt included; 64 */
     uint64_t seed;           /* same seed, same text, whatever else runs */
     const struct fk_logit_bias *bias;
     size_t n_bias;           /* at most 1024 */
@@ -34,7 +35,8 @@ struct fk_sampling {
 struct fk_session_params {
     struct fk_sampling sampling;
     int max_tokens;               /* of a reply, thinking included; 0: until the context is full */
-    enum fk_thinking thinking;    /* how next() splits and whether a budget applies */
+    enum fk_thinking thinking;    /* on: the reply begins with the think tag if the vocabulary has it
+                                     and the prompt does not open it; off: thinking is closed at once */
     int think_budget;             /* tokens of thinking before it is closed; 0: no limit */
     int no_loop_guard;
     const char *const *stop;      /* strings that end the reply (not included in it) */
@@ -86,7 +88,9 @@ struct fk_event {
 FK_API enum fk_status fk_session_next(fk_session *s, struct fk_event *ev, struct fk_error *err);
 
 /* The same for n sessions of one engine in one step: weights are read once. events[i] and
- * statuses[i] belong to sessions[i]; finished sessions are skipped with FK_ESTATE. */
+ * statuses[i] belong to sessions[i]; finished sessions are skipped with FK_ESTATE. Returns the first
+ * failure that is not such a skip, and err is about the last one; one session's failure costs the
+ * others nothing. */
 FK_API enum fk_status fk_engine_next(fk_engine *e, fk_session *const *sessions, size_t n,
                                      struct fk_event *events, enum fk_status *statuses,
                                      struct fk_error *err);
@@ -103,7 +107,7 @@ FK_API const int32_t *fk_session_tokens(const fk_session *s, size_t *n);
 struct fk_session_stats {
     uint64_t n_prompt, n_cached, n_thinking, n_answer; /* tokens of the last prompt and reply */
     double prefill_s, decode_s, first_token_s, cpu_s;
-    uint64_t weight_bytes, kv_bytes;                   /* read during decode */
+    uint64_t weight_bytes, kv_bytes;                   /* read during decode; a batch's are shared */
     uint64_t n_loops_broken;
 };
 FK_API enum fk_status fk_session_get_stats(const fk_session *s, struct fk_session_stats *out);

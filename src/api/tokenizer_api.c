@@ -11,9 +11,11 @@ static const struct tokenizer *tokenizer_of(const fk_model *m)
     return m ? m->tokenizer : NULL;
 }
 
+/* Rows of logits; a model may have more than its vocabulary has tokens (padding). */
 int32_t fk_n_vocab(const fk_model *m)
 {
     const struct tokenizer *t = tokenizer_of(m);
+    if (m && m->model) return m->model->config.n_vocab;
     return t ? tokenizer_n_vocab(t) : 0;
 }
 
@@ -67,10 +69,10 @@ enum fk_status fk_detokenize(const fk_model *m, const int32_t *ids, size_t n_ids
     detokenizer_init(&d, t, special != 0);
     buf_init(&b, 0, MEM_TEXT);
     for (size_t i = 0; i < n_ids; i++) {
-        if (ids[i] < 0 || ids[i] >= tokenizer_n_vocab(t)) {
+        if (ids[i] < 0 || ids[i] >= fk_n_vocab(m)) {
             buf_fini(&b);
             return fail(err, FK_EINVAL, "token %zu is %d; the vocabulary has %d", i, (int)ids[i],
-                        (int)tokenizer_n_vocab(t));
+                        (int)fk_n_vocab(m));
         }
         if (!detokenizer_push(&d, ids[i], &b)) {
             buf_fini(&b);

@@ -37,6 +37,7 @@ bool reply_begin(struct reply *r, const struct tokenizer *t, const struct sessio
     r->text_part = r->ahead_part = FK_PART_CONTENT;
     if (!t) return true;
     detokenizer_init(&r->detokenizer, t, false);
+    r->detokenizer.started = s->p.raw; /* raw text goes on in the middle of the prompt's */
     struct stream_params p = {.split_thinking = !s->p.raw,
                               .starts_in_thinking = !s->p.raw && in_thinking,
                               .stop = (const char *const *)s->stop, .n_stop = s->p.n_stop};
