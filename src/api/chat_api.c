@@ -1,177 +1,243 @@
 /* SPDX-License-Identifier: Apache-2.0
- * chat_api.c - messages to tokens through a model's chat template.
- *
- * The template's own text is trusted and may name special tokens; the text of messages and tools is
- * not, and its trust marks travel with it into the tokenizer. */
-#include <jansson.h>
-#include <string.h>
-#include <time.h>
+ * chat_api.c - messages to tokens: builds the template's variables, renders, encodes with trust
+ * marks. Special tokens come from the template's own text, from BOS and EOS, and nowhere else. */
 #include "fikr/chat.h"
+#include <string.h>
+#include <jansson.h>
 #include "src/api/handles.h"
 #include "src/base/alloc.h"
+#include "src/base/buf.h"
 #include "src/base/fail.h"
 #include "src/base/utf8.h"
 #include "src/text/template.h"
+#include "src/text/tokenizer.h"
 
 #define MAX_MESSAGES 100000
 #define MAX_TEXT_BYTES ((size_t)64 << 20) /* of all messages together */
 
-static const char chatml[] =
-    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
-static const char plain[] =
-    "{% for m in messages %}{{ m.role | capitalize }}: {{ m.content }}\n\n{% endfor %}"
-    "{% if add_generation_prompt %}Assistant:{% endif %}";
+static const char *const trusted_vars[] = {"bos_token", "eos_token", NULL};
 
 void fk_chat_default_params(struct fk_chat_params *p)
 {
-    if (p) *p = (struct fk_chat_params){0};
+    if (p) *p = (struct fk_chat_params){.thinking = FK_THINK_AUTO};
 }
 
-/* Sets obj[key] to text as valid UTF-8. False: out of memory. */
-static bool set_text(json_t *obj, const char *key, const char *text)
+static enum fk_status nomem(struct fk_error *err)
 {
+    return fail(err, FK_ENOMEM, "out of memory for the conversation");
+}
+
+/* A JSON string; what is not UTF-8 in it becomes U+FFFD. NULL: out of memory. */
+static json_t *text_value(const char *s, size_t n)
+{
+    if (utf8_is_valid(s, n)) return json_stringn(s, n);
     struct buf b;
     buf_init(&b, 0, MEM_TEXT);
-    bool ok = utf8_sanitize(&b, text, strlen(text));
-    ok = ok && json_object_set_new(obj, key, json_stringn(b.data ? b.data : "", b.n)) == 0;
+    json_t *j = utf8_sanitize(&b, s, n) ? json_stringn(b.data ? b.data : "", b.n) : NULL;
     buf_fini(&b);
+    return j;
+}
+
+/* Sets key in o to v, which it takes. */
+static bool put(json_t *o, const char *key, json_t *v)
+{
+    return v && json_object_set_new(o, key, v) == 0;
+}
+
+static bool put_text(json_t *o, const char *key, const char *s)
+{
+    return !s || put(o, key, text_value(s, strlen(s)));
+}
+
+static json_t *parse(const char *text, const char *what, struct fk_error *err)
+{
+    json_error_t why;
+    json_t *j = json_loads(text, JSON_REJECT_DUPLICATES, &why);
+    if (j && json_is_array(j)) return j;
+    if (j) fail(err, FK_EINVAL, "%s must be a JSON array", what);
+    else fail(err, FK_EINVAL, "%s is no JSON: %s at byte %d", what, why.text, why.position);
+    json_decref(j);
+    return NULL;
+}
+
+/* The OpenAI API has a call's arguments as a string of JSON; most templates want the mapping in it.
+ * Returns how many were turned. */
+static size_t open_arguments(json_t *calls)
+{
+    size_t i, n = 0;
+    json_t *item;
+    json_array_foreach(calls, i, item) {
+        json_t *f = json_object_get(item, "function"), *owner = f ? f : item;
+        json_t *text = json_object_get(owner, "arguments");
+        if (!json_is_string(text)) continue;
+        json_t *map = json_loadb(json_string_value(text), json_string_length(text), 0, NULL);
+        if (json_is_object(map)) n += json_object_set(owner, "arguments", map) == 0;
+        json_decref(map);
+    }
+    return n;
+}
+
+static enum fk_status make_message(const struct fk_message *m, size_t i, bool open, size_t *n_opened,
+                                   json_t **out, struct fk_error *err)
+{
+    json_t *o = json_object();
+    *out = o;
+    if (!m->role || !*m->role) return fail(err, FK_EINVAL, "message %zu has no role", i);
+    bool ok = o && put_text(o, "role", m->role) && put_text(o, "content", m->content ? m->content : "");
+    if (m->reasoning && *m->reasoning) /* the two names that published templates read */
+        ok = ok && put_text(o, "reasoning_content", m->reasoning) &&
+             put_text(o, "thinking", m->reasoning);
+    ok = ok && put_text(o, "tool_call_id", m->tool_call_id) && put_text(o, "name", m->name);
+    if (!ok) return nomem(err);
+    if (!m->tool_calls_json) return FK_OK;
+    json_t *calls = parse(m->tool_calls_json, "tool_calls_json", err);
+    if (!calls) return FK_EINVAL;
+    if (open) *n_opened += open_arguments(calls);
+    return put(o, "tool_calls", calls) ? FK_OK : nomem(err);
+}
+
+static bool put_token(json_t *vars, const char *key, const struct tokenizer *t, int32_t id)
+{
+    const char *bytes;
+    size_t n;
+    if (id < 0 || !tokenizer_token_bytes(t, id, &bytes, &n)) return true;
+    return put(vars, key, text_value(bytes, n));
+}
+
+/* open: arguments of tool calls as mappings. */
+static enum fk_status make_vars(const struct tokenizer *t, const struct fk_message *messages,
+                                size_t n_messages, const struct fk_chat_params *p, bool open,
+                                size_t *n_opened, json_t **out, struct fk_error *err)
+{
+    json_t *vars = *out = json_object(), *list = json_array(), *tools = NULL;
+    if (!put(vars, "messages", list)) return nomem(err);
+    for (size_t i = 0; i < n_messages; i++) {
+        json_t *o;
+        enum fk_status st = make_message(&messages[i], i, open, n_opened, &o, err);
+        if (st) json_decref(o);
+        if (st) return st;
+        if (json_array_append_new(list, o)) return nomem(err);
+    }
+    if (p->tools_json && !(tools = parse(p->tools_json, "tools_json", err))) return FK_EINVAL;
+    if (tools && !json_array_size(tools)) {
+        json_decref(tools);
+        tools = NULL;
+    }
+    bool ok = put(vars, "tools", tools ? tools : json_null()) &&
+              put(vars, "documents", json_null()) &&
+              put(vars, "add_generation_prompt", json_boolean(!p->no_generation_prompt)) &&
+              put_token(vars, "bos_token", t, tokenizer_bos(t)) &&
+              put_token(vars, "eos_token", t, tokenizer_eos(t));
+    if (p->thinking != FK_THINK_AUTO) {
+        bool on = p->thinking == FK_THINK_ON;
+        ok = ok && put(vars, "enable_thinking", json_boolean(on)) &&
+             put(vars, "thinking", json_boolean(on));
+    }
+    return ok ? FK_OK : nomem(err);
+}
+
+struct rendering { struct buf text, trust; };
+
+static enum fk_status render(const fk_model *m, const struct chat_template *t,
+                             const struct fk_message *messages, size_t n_messages,
+                             const struct fk_chat_params *p, struct rendering *out,
+                             struct fk_error *err)
+{
+    enum fk_status st = FK_OK;
+    for (int open = 1; open >= 0; open--) { /* some templates want arguments as strings */
+        size_t n_opened = 0;
+        json_t *vars;
+        st = make_vars(m->tokenizer, messages, n_messages, p, open, &n_opened, &vars, err);
+        if (!st) st = template_render(t, vars, trusted_vars, p->now, NULL, &out->text, &out->trust, err);
+        json_decref(vars);
+        if (st != FK_EFORMAT || !n_opened) break;
+    }
+    return st;
+}
+
+/* True when the prompt ends behind a think tag of the template and nothing but white space. */
+static bool opens_think(const struct rendering *r)
+{
+    static const char tag[] = "<think>";
+    size_t n = r->text.n, n_tag = sizeof tag - 1;
+    while (n && (r->text.data[n - 1] == '\n' || r->text.data[n - 1] == ' ')) n--;
+    return n >= n_tag && !memcmp(r->text.data + n - n_tag, tag, n_tag) &&
+           memchr(r->trust.data + n - n_tag, 0, n_tag) == NULL;
+}
+
+static bool append_trusted(struct rendering *r, const char *s)
+{
+    bool ok = buf_puts(&r->text, s);
+    for (size_t i = 0; ok && s[i]; i++) ok = buf_putc(&r->trust, 1);
     return ok;
 }
 
-static enum fk_status set_json(json_t *obj, const char *key, const char *text, const char *what,
-                               struct fk_error *err)
+/* The switch for templates that do not know one: closes what the template opened, or opens what it
+ * left to the model. */
+static enum fk_status apply_thinking(const fk_model *m, const struct fk_chat_params *p,
+                                     const char *source, struct rendering *r, int *opens,
+                                     struct fk_error *err)
 {
-    json_error_t e;
-    json_t *v = json_loads(text, JSON_REJECT_DUPLICATES, &e);
-    if (!v) return fail(err, FK_EINVAL, "%s is no JSON: %s at byte %d", what, e.text, e.position);
-    if (!json_is_array(v)) {
-        json_decref(v);
-        return fail(err, FK_EINVAL, "%s must be a JSON array", what);
+    bool ok = true, open = !p->no_generation_prompt && opens_think(r);
+    if (!p->no_generation_prompt && m->has_thinking) {
+        if (p->thinking == FK_THINK_OFF && open) {
+            ok = append_trusted(r, "\n</think>\n\n");
+            open = false;
+        } else if (p->thinking == FK_THINK_ON && !open && !strstr(source, "enable_thinking")) {
+            ok = append_trusted(r, "<think>\n");
+            open = true;
+        }
     }
-    return json_object_set_new(obj, key, v) == 0 ? FK_OK : fail_nomem(err, strlen(text), what);
+    if (opens) *opens = open;
+    return ok ? FK_OK : nomem(err);
 }
 
-static enum fk_status add_message(json_t *list, const struct fk_message *m, size_t i,
-                                  struct fk_error *err)
+static enum fk_status encode(const struct tokenizer *t, const struct rendering *r,
+                             struct token_vec *v, struct fk_error *err)
 {
-    if (!m->role || !*m->role) return fail(err, FK_EINVAL, "message %zu has no role", i);
-    json_t *o = json_object();
-    if (!o || json_array_append_new(list, o) != 0) return fail_nomem(err, 64, "a message");
-    bool ok = set_text(o, "role", m->role) && set_text(o, "content", m->content ? m->content : "");
-    if (ok && m->reasoning) ok = set_text(o, "reasoning_content", m->reasoning);
-    if (ok && m->name) ok = set_text(o, "name", m->name);
-    if (ok && m->tool_call_id) ok = set_text(o, "tool_call_id", m->tool_call_id);
-    if (!ok) return fail_nomem(err, 64, "a message");
-    if (m->tool_calls_json)
-        TRY(set_json(o, "tool_calls", m->tool_calls_json, "tool_calls_json", err));
+    TRY(tokenizer_encode(t, r->text.data ? r->text.data : "", r->text.n,
+                         (const uint8_t *)r->trust.data, v, err));
+    int32_t bos = tokenizer_bos(t);
+    if (bos < 0 || !tokenizer_adds_bos(t) || (v->n && v->ids[0] == bos)) return FK_OK;
+    if (!token_vec_push(v, bos)) return nomem(err);
+    memmove(v->ids + 1, v->ids, (v->n - 1) * sizeof *v->ids);
+    v->ids[0] = bos;
     return FK_OK;
 }
 
-/* A special token's text under its name, where the vocabulary has it. */
-static bool set_token(json_t *vars, const char *name, const struct tokenizer *t, int32_t id)
+/* NUL-terminated. A file without a template gets the form that its vocabulary suggests. */
+static enum fk_status pick_template(const fk_model *m, const struct fk_chat_params *p,
+                                    const char **text, char **copy, struct fk_error *err)
 {
-    const char *p;
-    size_t n;
-    if (id < 0 || !tokenizer_token_bytes(t, id, &p, &n)) return true;
-    json_t *s = json_stringn(p, n); /* NULL where it is no UTF-8: the name stays undefined */
-    return !s || json_object_set_new(vars, name, s) == 0;
-}
-
-static enum fk_status make_vars(const fk_model *m, const struct fk_message *messages, size_t n,
-                                const struct fk_chat_params *p, json_t *vars, struct fk_error *err)
-{
-    json_t *list = json_array();
-    if (!list || json_object_set_new(vars, "messages", list) != 0)
-        return fail_nomem(err, 64, "the messages");
-    for (size_t i = 0; i < n; i++) TRY(add_message(list, &messages[i], i, err));
-    if (p->tools_json) TRY(set_json(vars, "tools", p->tools_json, "tools_json", err));
-    bool ok = json_object_set_new(vars, "add_generation_prompt",
-                                  json_boolean(!p->no_generation_prompt)) == 0;
-    if (p->thinking != FK_THINK_AUTO)
-        ok = ok && json_object_set_new(vars, "enable_thinking",
-                                       json_boolean(p->thinking == FK_THINK_ON)) == 0;
-    ok = ok && set_token(vars, "bos_token", m->tokenizer, tokenizer_bos(m->tokenizer)) &&
-         set_token(vars, "eos_token", m->tokenizer, tokenizer_eos(m->tokenizer));
-    return ok ? FK_OK : fail_nomem(err, 64, "the template's variables");
-}
-
-static const char *choose_template(const fk_model *m, const struct fk_chat_params *p)
-{
-    if (p->template_text && strcmp(p->template_text, "chatml") == 0) return chatml;
-    if (p->template_text && strcmp(p->template_text, "plain") == 0) return plain;
-    if (p->template_text) return p->template_text;
-    if (m->template_text) return m->template_text;
-    return tokenizer_find(m->tokenizer, "<|im_start|>") >= 0 ? chatml : plain;
-}
-
-static bool ends_with(const struct buf *text, const char *tail)
-{
-    size_t n = text->n, k = strlen(tail);
-    while (n && (text->data[n - 1] == '\n' || text->data[n - 1] == ' ')) n--;
-    return n >= k && memcmp(text->data + n - k, tail, k) == 0;
-}
-
-static bool append_trusted(struct buf *text, struct buf *trust, const char *s)
-{
-    bool ok = buf_puts(text, s);
-    for (size_t i = 0; ok && s[i]; i++) ok = buf_putc(trust, 1);
-    return ok;
-}
-
-/* The switch for templates that do not know enable_thinking: closes what the template opened, or
- * opens what it left to the model. */
-static enum fk_status apply_thinking(const fk_model *m, const struct fk_chat_params *p,
-                                     const char *template_text, struct buf *text,
-                                     struct buf *trust, int *opens, struct fk_error *err)
-{
-    *opens = !p->no_generation_prompt && ends_with(text, "<think>");
-    if (p->no_generation_prompt || !m->has_thinking) return FK_OK;
-    bool ok = true;
-    if (p->thinking == FK_THINK_OFF && *opens) {
-        ok = append_trusted(text, trust, "\n</think>\n\n");
-        *opens = 0;
-    } else if (p->thinking == FK_THINK_ON && !*opens && !strstr(template_text, "enable_thinking")) {
-        ok = append_trusted(text, trust, "<think>\n");
-        *opens = 1;
+    *text = m->template_text;
+    if (p->template_text) {
+        const char *named = template_builtin(p->template_text);
+        *text = named ? named : p->template_text;
+        if (!named && !strchr(*text, '{'))
+            return fail(err, FK_EINVAL, "there is no chat template named '%s'", *text);
+        return FK_OK;
     }
-    return ok ? FK_OK : fail_nomem(err, text->n, "the prompt");
-}
-
-static enum fk_status encode(const fk_model *m, const struct buf *text, const struct buf *trust,
-                             int32_t **ids, size_t *n_ids, struct fk_error *err)
-{
-    const struct tokenizer *t = m->tokenizer;
-    struct token_vec v = {NULL, 0, 0};
-    enum fk_status st = tokenizer_encode(t, text->data ? text->data : "", text->n,
-                                         (const uint8_t *)trust->data, &v, err);
-    int32_t bos = tokenizer_bos(t);
-    bool has_bos = v.n && v.ids[0] == bos;
-    if (st == FK_OK && bos >= 0 && tokenizer_adds_bos(t) && !has_bos) {
-        if (token_vec_push(&v, 0)) {
-            memmove(v.ids + 1, v.ids, (v.n - 1) * sizeof *v.ids);
-            v.ids[0] = bos;
-        } else {
-            st = fail_nomem(err, v.n * sizeof *v.ids, "the token ids");
-        }
+    struct gguf_str s = {NULL, 0};
+    if (p->tools_json && *p->tools_json)
+        TRY(gguf_get_str(m->gguf, "tokenizer.chat_template.tool_use", false, &s, err));
+    if (s.n) {
+        *text = *copy = mem_strndup(s.p, s.n, MEM_TEXT);
+        if (!*copy) return nomem(err);
     }
-    if (st == FK_OK && !v.ids) v.ids = mem_zalloc(sizeof *v.ids, MEM_TEXT);
-    if (st == FK_OK && !v.ids) st = fail_nomem(err, sizeof *v.ids, "the token ids");
-    if (st != FK_OK) {
-        mem_free(v.ids);
-        return st;
-    }
-    *ids = v.ids;
-    *n_ids = v.n;
+    if (!*text)
+        *text = template_builtin(tokenizer_find(m->tokenizer, "<|im_start|>") >= 0 ? "chatml"
+                                                                                  : "plain");
     return FK_OK;
 }
 
 static enum fk_status check(const fk_model *m, const struct fk_message *messages, size_t n,
-                            const int32_t *const *ids, const size_t *n_ids, struct fk_error *err)
+                            const struct fk_chat_params *p, struct fk_error *err)
 {
-    if (!m || !m->tokenizer) return fail(err, FK_EINVAL, "fk_chat_render: the model has no tokenizer");
+    if (!m || !m->tokenizer)
+        return fail(err, FK_EINVAL, "fk_chat_render: the model has no tokenizer");
     if (n && !messages) return fail(err, FK_EINVAL, "fk_chat_render: messages is NULL");
-    if (ids && !n_ids) return fail(err, FK_EINVAL, "fk_chat_render: n_ids is NULL");
+    if ((unsigned)p->thinking > FK_THINK_OFF)
+        return fail(err, FK_EINVAL, "thinking is %d; there are auto, on and off", (int)p->thinking);
     if (n > MAX_MESSAGES)
         return fail(err, FK_ETOOBIG, "%zu messages, at most %d are taken", n, MAX_MESSAGES);
     size_t total = 0;
@@ -185,46 +251,43 @@ static enum fk_status check(const fk_model *m, const struct fk_message *messages
     return FK_OK;
 }
 
-enum fk_status fk_chat_render(const fk_model *m, const struct fk_message *messages, size_t n_messages,
-                              const struct fk_chat_params *params, char **text, int32_t **ids,
-                              size_t *n_ids, int *opens_thinking, struct fk_error *err)
+enum fk_status fk_chat_render(const fk_model *m, const struct fk_message *messages,
+                              size_t n_messages, const struct fk_chat_params *params, char **text,
+                              int32_t **ids, size_t *n_ids, int *opens_thinking,
+                              struct fk_error *err)
 {
-    static const char *const trusted[] = {"bos_token", "eos_token", NULL};
     struct fk_chat_params p;
+    fk_chat_default_params(&p);
+    if (params) p = *params;
     if (text) *text = NULL;
     if (ids) *ids = NULL;
-    TRY(check(m, messages, n_messages, (const int32_t *const *)ids, n_ids, err));
-    if (params)
-        p = *params;
-    else
-        fk_chat_default_params(&p);
-    const char *source = choose_template(m, &p);
+    if (n_ids) *n_ids = 0;
+    if (opens_thinking) *opens_thinking = 0;
+    if (ids && !n_ids) return fail(err, FK_EINVAL, "fk_chat_render: n_ids is NULL");
+    TRY(check(m, messages, n_messages, &p, err));
+    const char *source = NULL;
+    char *copy = NULL;
     struct chat_template *t = NULL;
-    struct buf out, trust;
-    buf_init(&out, 0, MEM_TEXT);
-    buf_init(&trust, 0, MEM_TEXT);
-    json_t *vars = json_object();
-    int opens = 0;
-    enum fk_status st = vars ? FK_OK : fail_nomem(err, 64, "the template's variables");
-    if (st == FK_OK) st = make_vars(m, messages, n_messages, &p, vars, err);
-    if (st == FK_OK) st = template_parse(&t, source, strlen(source), err);
-    if (st == FK_OK)
-        st = template_render(t, vars, trusted, p.now ? p.now : (int64_t)time(NULL), NULL, &out, &trust,
-                             err);
-    if (st == FK_OK) st = apply_thinking(m, &p, source, &out, &trust, &opens, err);
-    if (st == FK_OK && ids) st = encode(m, &out, &trust, ids, n_ids, err);
-    if (st == FK_OK && text) {
-        *text = buf_take(&out);
-        if (!*text) st = fail_nomem(err, out.n, "the prompt");
+    struct rendering r;
+    struct token_vec v = {NULL, 0, 0};
+    buf_init(&r.text, 0, MEM_TEXT);
+    buf_init(&r.trust, 0, MEM_TEXT);
+    enum fk_status st = pick_template(m, &p, &source, &copy, err);
+    if (!st) st = template_parse(&t, source, strlen(source), err);
+    if (!st) st = render(m, t, messages, n_messages, &p, &r, err);
+    if (!st) st = apply_thinking(m, &p, source, &r, opens_thinking, err);
+    if (!st && ids) st = encode(m->tokenizer, &r, &v, err);
+    if (!st && ids && !v.ids && !(v.ids = mem_zalloc(sizeof *v.ids, MEM_TEXT))) st = nomem(err);
+    if (!st && text && !(*text = buf_take(&r.text))) st = nomem(err);
+    if (!st && ids) {
+        *ids = v.ids;
+        *n_ids = v.n;
+        v.ids = NULL;
     }
-    if (st != FK_OK && ids) {
-        mem_free(*ids);
-        *ids = NULL;
-    }
-    if (opens_thinking) *opens_thinking = opens;
-    json_decref(vars);
+    mem_free(v.ids);
+    mem_free(copy);
+    buf_fini(&r.text);
+    buf_fini(&r.trust);
     template_destroy(&t);
-    buf_fini(&out);
-    buf_fini(&trust);
     return st;
 }

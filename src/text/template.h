@@ -30,4 +30,8 @@ enum fk_status template_render(const struct chat_template *t, const json_t *vars
                                const struct template_limits *limits, struct buf *out,
                                struct buf *trust, struct fk_error *err);
 
+/* "chatml", "llama2", "llama3", "gemma", "deepseek", "plain": for files without a template. NULL:
+ * no such name. */
+const char *template_builtin(const char *name);
+
 #endif

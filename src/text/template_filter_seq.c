@@ -269,6 +269,12 @@ static bool f_items(struct jrun *r, struct jvalue v, const struct jvalue *a, str
     return true;
 }
 
+/* map and the select filters take whatever is false, none too, for an empty sequence. */
+static bool walk(struct jrun *r, struct jvalue v, struct jvalue *seq)
+{
+    return jinja_iterate(r, jinja_truth(v) ? v : jinja_undefined("", 0), seq);
+}
+
 static bool map_item(struct jrun *r, struct jvalue item, const struct jargs *args,
                      const struct jvalue *attr, struct jvalue *out)
 {
@@ -291,7 +297,7 @@ static bool map(struct jrun *r, struct jvalue v, const struct jargs *args, struc
     bool by_attr = !args->n;
     if (!l || (by_attr && !jinja_bind(r, "map", args, names, 1, a))) return false;
     if (!by_attr && args->v[0].kind != J_STR) return jinja_fail(r, "map needs a filter's name");
-    if (!jinja_iterate(r, v, &seq)) return false;
+    if (!walk(r, v, &seq)) return false;
     for (size_t i = 0; i < jinja_seq_n(seq); i++)
         if (!jinja_spend(r, 1) ||
             !map_item(r, jinja_seq_at(seq, i), args, by_attr ? a : NULL, &item) ||
@@ -308,7 +314,7 @@ static bool choose(struct jrun *r, struct jvalue v, const struct jargs *args, bo
     struct jargs rest = *args;
     struct jvalue attr = jinja_kind(J_MISSING), test = attr, seq, item;
     struct jlist *l = jinja_list(r, 0);
-    if (!l || !jinja_iterate(r, v, &seq)) return false;
+    if (!l || !walk(r, v, &seq)) return false;
     if (by_attr) {
         if (!rest.n) return jinja_fail(r, "selectattr and rejectattr need an attribute");
         attr = *rest.v++;
