@@ -19,6 +19,7 @@ bool detokenizer_push(struct detokenizer *d, int32_t id, struct buf *out)
         d->started = false; /* the text behind it has a space of its own in front */
         return !d->special || buf_append(out, p, n);
     }
+    if (v->type[id] == TOKEN_USER) return buf_append(out, p, n); /* the prefix comes after it */
     if (!d->started && v->add_space_prefix && n && *p == ' ') {
         p++;
         n--;

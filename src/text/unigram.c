@@ -83,8 +83,8 @@ static bool normalize(const struct unigram *u, const struct vocab *v, struct buf
             after_space = squeeze && text[n_text - 1] == ' ';
         }
     }
-    while (squeeze && out->n && out->data[out->n - 1] == ' ') out->n--;
     if (out->n) out->n = spaces_decode(out->data, out->n, out->data);
+    while (squeeze && out->n && out->data[out->n - 1] == ' ') out->n--;
     return !out->failed;
 }
 

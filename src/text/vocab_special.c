@@ -14,8 +14,7 @@
 /* Ends whatever their type; their texts occur in no ordinary writing. */
 static const char *const sure_ends[] = {
     "<|eot_id|>", "<|eom_id|>", "<|im_end|>", "<|endoftext|>", "<|end_of_text|>", "<end_of_turn>",
-    "<|end|>", "<|return|>", "<|call|>", "<end_of_utterance>",
-    "<\xef\xbd\x9c" "end\xe2\x96\x81of\xe2\x96\x81sentence\xef\xbd\x9c>"};
+    "<|end|>", "<|return|>", "<|call|>", "<end_of_utterance>", "<｜end▁of▁sentence｜>"};
 /* Ends where the file marks them as control or user-defined tokens. */
 static const char *const ends[] = {
     "</s>", "<eos>", "<EOT>", "_<EOT>", "[EOT]", "[EOS]", "<turn|>", "<|tool_response>",
@@ -41,7 +40,7 @@ static bool looks_like_tag(const char *p, size_t n)
 {
     if (n < 2) return false;
     if ((p[0] == '<' && p[n - 1] == '>') || (p[0] == '[' && p[n - 1] == ']')) return true;
-    return contains(p, n, "<|") || contains(p, n, "|>") || contains(p, n, "\xef\xbd\x9c");
+    return contains(p, n, "<|") || contains(p, n, "|>") || contains(p, n, "｜");
 }
 
 /* The text as the file has it: U+2581 was decoded to a space in SentencePiece kinds. */
