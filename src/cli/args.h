@@ -47,7 +47,7 @@ struct args {
     uint64_t seed;
     bool seed_given;
     int n_tokens;
-    const char *prompt, *system;
+    const char *prompt, *system, *chat_template;
     bool raw;
     enum fk_thinking think;
     int think_budget;

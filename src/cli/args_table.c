@@ -18,6 +18,9 @@ const struct arg_spec arg_specs[] = {
      "continue the text itself, without the chat template", VERB_RUN},
     {"--system", NULL, ARG_STRING, AT(system), 0, 0, 0, NULL, "TEXT",
      "the system message of the conversation", VERB_RUN},
+    {"--template", NULL, ARG_STRING, AT(chat_template), 0, 0, 0, NULL, "NAME|FILE",
+     "chatml, llama2, llama3, gemma, deepseek, plain, or a .jinja file, instead of the model's own "
+     "chat template", VERB_RUN},
     {"--think", NULL, ARG_THINK, AT(think), 0, 0, 1 << 24, NULL, "on|off|auto|N",
      "thinking, or its budget in tokens", VERB_RUN},
     {"--temp", NULL, ARG_FLOAT, AT(sampling.temperature), 0, 0, 100, NULL, "T",

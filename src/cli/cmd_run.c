@@ -55,7 +55,12 @@ static enum fk_status make_ids(const struct args *a, const fk_model *m, const st
     }
     messages[n].role = "user";
     messages[n++].content = prompt->data;
-    return fk_chat_render(m, messages, n, &p, NULL, ids, n_ids, opens_thinking, err);
+    char *template_text = NULL;
+    TRY(talk_template(a->chat_template, &template_text, err));
+    p.template_text = template_text;
+    enum fk_status st = fk_chat_render(m, messages, n, &p, NULL, ids, n_ids, opens_thinking, err);
+    mem_free(template_text);
+    return st;
 }
 
 static json_t *answer_json(const struct answer *r, uint64_t seed)

@@ -57,6 +57,7 @@ static enum fk_status generate(struct repl *r, struct fk_error *err)
     int opens_thinking = 0;
     fk_chat_default_params(&cp);
     cp.thinking = r->params.thinking;
+    cp.template_text = r->template_text;
     TRY(fk_chat_render(r->opened.model, r->talk.messages, r->talk.n, &cp, NULL, &ids, &n_ids,
                        &opens_thinking, err));
     r->params.sampling.seed = r->args->seed + (uint64_t)r->n_regens;
@@ -185,8 +186,9 @@ static void greet(const struct repl *r)
     term_escaped(stdout, m.file_type, strlen(m.file_type));
     printf(", %s, context %d, %d thread%s, %s\n", term_bytes(m.file_bytes), e.n_ctx, e.n_threads,
            e.n_threads == 1 ? "" : "s", e.isa ? e.isa : "");
-    if (!m.has_template)
-        fputs("The file has no chat template; a plain one is used.\n", stdout);
+    if (!m.has_template && !r->template_text)
+        fputs("The file has no chat template; one that fits its vocabulary is used (--template).\n",
+              stdout);
     fputs("/help lists the commands, Ctrl-C stops a reply, /exit ends.\n\n", stdout);
     term_style(stdout, TERM_PLAIN);
 }
@@ -211,6 +213,7 @@ static enum fk_status begin(struct repl *r, struct line **l, struct fk_error *er
 {
     const struct args *a = r->args;
     if (a->system) TRY(fileio_check_text("--system", a->system, strlen(a->system), err));
+    TRY(talk_template(a->chat_template, &r->template_text, err));
     TRY(opened_model(&r->opened, a->model, false, err));
     opened_params(a, &r->engine_params);
     answer_params(a, &r->params);
@@ -245,5 +248,6 @@ int repl_run(const struct args *a)
     buf_fini(&r.attached);
     answer_fini(&r.last);
     mem_free(r.saved_path);
+    mem_free(r.template_text);
     return code;
 }

@@ -18,6 +18,7 @@ struct repl {
     struct fk_engine_params engine_params;
     struct fk_session_params params;
     struct talk talk;
+    char *template_text;   /* of --template, or NULL */
     struct buf attached;   /* what /read put before the next message */
     char *saved_path;      /* /save wrote it, so it may again */
     struct answer last;     /* the last reply, for /stats */

@@ -7,6 +7,7 @@
 
 #include "src/base/alloc.h"
 #include "src/base/fail.h"
+#include "src/base/map.h"
 #include "src/cli/fileio.h"
 #include "src/cli/term.h"
 
@@ -94,6 +95,23 @@ enum fk_status talk_set_system(struct talk *t, const char *text, struct fk_error
         memmove(t->messages, t->messages + 1, t->n * sizeof *t->messages);
     }
     return FK_OK;
+}
+
+enum fk_status talk_template(const char *value, char **text, struct fk_error *err)
+{
+    size_t n = value ? strlen(value) : 0;
+    *text = NULL;
+    if (!value) return FK_OK;
+    if (strchr(value, '/') || (n > 6 && !strcmp(value + n - 6, ".jinja"))) {
+        TRY(file_read(value, (size_t)1 << 20, text, &n, err));
+        enum fk_status st = fileio_check_text(value, *text, n, err);
+        if (!st) return FK_OK;
+        mem_free(*text);
+        *text = NULL;
+        return st;
+    }
+    *text = mem_strdup(value, MEM_CLI);
+    return *text ? FK_OK : fail_nomem(err, n, "the template");
 }
 
 static bool append_json(const struct talk *t, struct buf *out)

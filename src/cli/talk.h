@@ -21,6 +21,9 @@ enum fk_status talk_set_system(struct talk *t, const char *text, struct fk_error
 const char *talk_system(const struct talk *t); /* NULL: none */
 /* Drops everything but the system message. */
 void talk_clear(struct talk *t);
+/* What --template says: a name stays as it is, a path with a '/' or ending in .jinja is read. *text
+ * is yours (mem_free); NULL when value is. */
+enum fk_status talk_template(const char *value, char **text, struct fk_error *err);
 /* Writes the conversation: JSON messages where path ends in .json, else text with headings. */
 enum fk_status talk_save(const struct talk *t, const char *path, struct fk_error *err);
 

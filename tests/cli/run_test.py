@@ -168,6 +168,20 @@ class Tiny(Case):
         self.assertEqual(a, b)
         self.assertNotEqual(a, c)
 
+    def test_template(self):
+        args = ["run", "-m", TINY, "-p", "x", "-n", "1", "--temp", "0", "--template"]
+        path = self.dir / "t.jinja"
+        path.write_text("{{ messages[0].content }}")
+        a = self.json(*args, path)
+        b = self.json(*args, "chatml")
+        bos = len(self.ids(b""))
+        self.assertEqual(a["usage"]["prompt_tokens"], bos + len(self.ids(b"x", "--no-special")))
+        self.assertGreater(b["usage"]["prompt_tokens"], a["usage"]["prompt_tokens"])
+        self.refused(*args, "nosuch", says="nosuch")
+        self.refused(*args, self.dir / "none.jinja", says="none.jinja")
+        path.write_text("{% for i in %}")
+        self.refused(*args, path)
+
     def test_too_long(self):
         text = self.refused("run", "-m", TINY, "--raw", "--ctx", "32", stdin=TEXT.encode())
         n = len(self.ids(TEXT.encode()))

@@ -27,6 +27,7 @@ _fikr() {
     --kv) words="f16 f32 i8" ;;
     --mla) words="auto absorbed expanded" ;;
     --think) words="on off auto" ;;
+    --template) words="chatml llama2 llama3 gemma deepseek plain" ;;
     --type) words="f32 f16 bf16 q8_0" ;;
     *)
         help=$("$program" "$verb" --help 2>/dev/null)

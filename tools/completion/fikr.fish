@@ -33,5 +33,7 @@ complete -c fikr -n '__fish_seen_subcommand_from perplexity' -s f -l file -r -F
 complete -c fikr -n '__fish_seen_subcommand_from logits pull' -s o -l out -r -F
 complete -c fikr -l kv -x -a 'f16 f32 i8'
 complete -c fikr -l mla -x -a 'auto absorbed expanded'
+complete -c fikr -n '__fish_seen_subcommand_from run' -l template -r -F \
+    -a 'chatml llama2 llama3 gemma deepseek plain'
 complete -c fikr -n '__fish_seen_subcommand_from run' -l think -x -a 'on off auto'
 complete -c fikr -n '__fish_seen_subcommand_from convert' -l type -x -a 'f32 f16 bf16 q8_0'
