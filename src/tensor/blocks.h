@@ -84,37 +84,44 @@ static inline uint16_t block_u16(const uint8_t p[2])
     return (uint16_t)(p[0] | p[1] << 8);
 }
 
-/* The eight 6-bit scales and mins of q4_k and q5_k: sc[j] and mn[j] from 12 packed bytes.
+/* Small scales as the bytes of words, the first in the lowest byte: in registers, since a vector load
+ * of bytes just stored one by one has to wait for them. */
+struct block_scales {
+    uint64_t a, b;
+};
+
+static inline struct block_scales block_scales_words(const uint32_t v[4])
+{
+    return (struct block_scales){v[0] | (uint64_t)v[1] << 32, v[2] | (uint64_t)v[3] << 32};
+}
+
+/* The eight 6-bit scales (a) and mins (b) of q4_k and q5_k from 12 packed bytes.
  *   bytes 0..3: scale 0..3 (low 6 bits), top bits of scale 4..7;  bytes 4..7: the same for mins;
  *   bytes 8..11: low nibbles of scale 4..7, then of min 4..7. */
-static inline void block_scales_k4(const uint8_t p[12], uint8_t sc[8], uint8_t mn[8])
+static inline struct block_scales block_scales_k4(const uint8_t p[12])
 {
     uint32_t a, b, c;
     memcpy(&a, p, 4);
     memcpy(&b, p + 4, 4);
     memcpy(&c, p + 8, 4);
-    uint32_t s0 = a & 0x3f3f3f3fu, m0 = b & 0x3f3f3f3fu;
-    uint32_t s1 = (c & 0x0f0f0f0fu) | (a >> 2 & 0x30303030u);
-    uint32_t m1 = (c >> 4 & 0x0f0f0f0fu) | (b >> 2 & 0x30303030u);
-    memcpy(sc, &s0, 4);
-    memcpy(sc + 4, &s1, 4);
-    memcpy(mn, &m0, 4);
-    memcpy(mn + 4, &m1, 4);
+    const uint32_t v[4] = {a & 0x3f3f3f3fu, (c & 0x0f0f0f0fu) | (a >> 2 & 0x30303030u),
+                           b & 0x3f3f3f3fu, (c >> 4 & 0x0f0f0f0fu) | (b >> 2 & 0x30303030u)};
+    return block_scales_words(v);
 }
 
 /* The sixteen 6-bit scales of q3_k, still with their offset of 32: low nibbles of bytes 0..7, then
  * their high nibbles; the top two bits of scale i are bits 2(i/4).. of byte 8 + i%4. */
-static inline void block_scales_q3(const uint8_t p[12], uint8_t sc[16])
+static inline struct block_scales block_scales_q3(const uint8_t p[12])
 {
     uint32_t a, b, c;
     memcpy(&a, p, 4);
     memcpy(&b, p + 4, 4);
     memcpy(&c, p + 8, 4);
-    uint32_t v[4] = {(a & 0x0f0f0f0fu) | (c << 4 & 0x30303030u),
-                     (b & 0x0f0f0f0fu) | (c << 2 & 0x30303030u),
-                     (a >> 4 & 0x0f0f0f0fu) | (c & 0x30303030u),
-                     (b >> 4 & 0x0f0f0f0fu) | (c >> 2 & 0x30303030u)};
-    memcpy(sc, v, 16);
+    const uint32_t v[4] = {(a & 0x0f0f0f0fu) | (c << 4 & 0x30303030u),
+                           (b & 0x0f0f0f0fu) | (c << 2 & 0x30303030u),
+                           (a >> 4 & 0x0f0f0f0fu) | (c & 0x30303030u),
+                           (b >> 4 & 0x0f0f0f0fu) | (c >> 2 & 0x30303030u)};
+    return block_scales_words(v);
 }
 
 #endif

@@ -34,8 +34,9 @@ static void unpack_q2_k(const void *block, struct unpacked *u)
 static void unpack_q3_k(const void *block, struct unpacked *u)
 {
     const struct block_q3_k *b = block;
+    struct block_scales packed = block_scales_q3(b->scales);
     uint8_t scale[16];
-    block_scales_q3(b->scales, scale);
+    memcpy(scale, &packed, 16);
     for (int i = 0; i < 256; i++) {
         int low = b->qs[32 * (i / 128) + i % 32] >> (2 * (i % 128 / 32)) & 3;
         u->q[i] = (int8_t)(low + 4 * (b->hmask[i % 32] >> (i / 32) & 1) - 4);
@@ -50,8 +51,10 @@ static void unpack_q3_k(const void *block, struct unpacked *u)
 
 static void scales_k4(const uint8_t packed[12], struct unpacked *u)
 {
+    struct block_scales s = block_scales_k4(packed);
     uint8_t sc[8], mn[8];
-    block_scales_k4(packed, sc, mn);
+    memcpy(sc, &s.a, 8);
+    memcpy(mn, &s.b, 8);
     for (int i = 0; i < 16; i++) {
         u->scale[i] = (int8_t)sc[i / 2];
         u->min[i] = (int8_t)mn[i / 2];

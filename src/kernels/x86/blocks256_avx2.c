@@ -46,10 +46,9 @@ INLINE __m256i twice(__m128i v)
 
 INLINE void scales_k4(const uint8_t p[12], struct super *s)
 {
-    uint8_t sc[8], mn[8];
-    block_scales_k4(p, sc, mn);
-    s->scales = twice(_mm_loadl_epi64((const void *)sc));
-    s->mins = twice(_mm_loadl_epi64((const void *)mn));
+    struct block_scales b = block_scales_k4(p);
+    s->scales = twice(_mm_cvtsi64_si128((long long)b.a));
+    s->mins = twice(_mm_cvtsi64_si128((long long)b.b));
 }
 
 INLINE __m256i times_minus(__m256i scales, int log2)
@@ -132,9 +131,8 @@ INLINE struct super load_q3_k(const uint8_t *w)
         __m256i high = _mm256_slli_epi16(field(h, i, 1), 2);
         s.q[i] = _mm256_or_si256(field(load32(b->qs + 32 * (i / 4)), 2 * (i % 4), 3), high);
     }
-    uint8_t scales[16];
-    block_scales_q3(b->scales, scales);
-    s.scales = _mm256_cvtepu8_epi16(_mm_loadu_si128((const void *)scales));
+    struct block_scales p3 = block_scales_q3(b->scales);
+    s.scales = _mm256_cvtepu8_epi16(_mm_set_epi64x((long long)p3.b, (long long)p3.a));
     s.scales = _mm256_sub_epi16(s.scales, _mm256_set1_epi16(32));
     s.mins = times_minus(s.scales, 2);
     s.d = _cvtsh_ss(block_u16(b->d));

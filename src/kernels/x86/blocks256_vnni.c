@@ -60,10 +60,9 @@ INLINE __m256i twice(__m128i v)
 
 INLINE void scales_k4(const uint8_t p[12], struct super *s)
 {
-    uint8_t sc[8], mn[8];
-    block_scales_k4(p, sc, mn);
-    s->scales = twice(_mm_loadl_epi64((const void *)sc));
-    s->mins = twice(_mm_loadl_epi64((const void *)mn));
+    struct block_scales b = block_scales_k4(p);
+    s->scales = twice(_mm_cvtsi64_si128((long long)b.a));
+    s->mins = twice(_mm_cvtsi64_si128((long long)b.b));
 }
 
 INLINE __m512i both(__m256i lo, __m256i hi)
@@ -161,9 +160,8 @@ INLINE struct super load_q3_k(const uint8_t *w)
         s.q[2 * i + 1] = _mm512_or_si512(_mm512_and_si512(_mm512_srli_epi16(p, 4), low),
                                          _mm512_and_si512(h1, bit));
     }
-    uint8_t scales[16];
-    block_scales_q3(b->scales, scales);
-    s.scales = _mm256_cvtepu8_epi16(_mm_loadu_si128((const void *)scales));
+    struct block_scales p3 = block_scales_q3(b->scales);
+    s.scales = _mm256_cvtepu8_epi16(_mm_set_epi64x((long long)p3.b, (long long)p3.a));
     s.scales = _mm256_sub_epi16(s.scales, _mm256_set1_epi16(32));
     s.mins = _mm256_sub_epi16(_mm256_setzero_si256(), _mm256_slli_epi16(s.scales, 2));
     s.d = half_at(b->d);
