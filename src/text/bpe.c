@@ -1,80 +1,100 @@
 /* SPDX-License-Identifier: Apache-2.0
  * bpe.c - reads tokenizer.ggml.merges into a table of pairs and encodes words with it.
  *
- * A merge "left right" joins two tokens into a third; its place in the list is its rank. All three have
- * to be normal tokens of the vocabulary, as the reference implementation demands. A byte without a token of its own is
- * left out, as there. */
+ * A merge "left right" joins two tokens into a third; its place in the list is its rank. All three
+ * have to be normal tokens of the vocabulary, as the reference implementation demands. A byte
+ * without a token of its own is left out, as there. */
 #include "src/text/bpe.h"
 #include <inttypes.h>
 #include "src/base/alloc.h"
+#include "src/base/buf.h"
 #include "src/base/fail.h"
 #include "src/base/utf8.h"
 #include "src/text/byte_fallback.h"
 
 #define MAX_MERGES ((uint64_t)1 << 26)
+#define BLOCK 16
 
-struct merge_text { char *p; size_t n_left, n, cap; int32_t last; };
+/* Merges are read in blocks, each in three passes, so that the memory a pass looks into is on its
+ * way while the pass before it works. */
+struct merge_block {
+    struct buf text; /* decoded: left and right, one behind the other */
+    struct { size_t at, n_left, n; uint32_t hash_left, hash_right; uint64_t key; } items[BLOCK];
+    int32_t joined[BLOCK], last;
+};
 
 static size_t slot_of(const struct bpe *b, uint64_t key)
 {
     return (size_t)hash_mix(key * 0x9fb21c651e98df25u) & b->mask;
 }
 
-/* Cuts "left right" at its space and decodes both halves, one behind the other. */
-static enum fk_status parse_merge(struct merge_text *t, const struct vocab *v, struct gguf_str s,
-                                  uint64_t i, struct fk_error *err)
+/* Cuts "left right" at its space and decodes both halves into the block's text. */
+static enum fk_status parse_merge(struct merge_block *m, int k, const struct vocab *v,
+                                  struct gguf_str s, uint64_t i, struct fk_error *err)
 {
     const char *space = s.n > 1 ? memchr(s.p + 1, ' ', s.n - 1) : NULL;
     size_t n_left, n_right;
     if (!space || space == s.p + s.n - 1)
         return fail(err, FK_EFORMAT, "tokenizer.ggml.merges: item %" PRIu64 " '%.*s' is no pair of "
                     "tokens with a space between", i, (int)(s.n < 60 ? s.n : 60), s.p);
-    if (s.n > t->cap) {
-        char *p = mem_realloc(t->p, s.n, MEM_TEXT);
-        if (!p) return fail_nomem(err, s.n, "a merge");
-        t->p = p;
-        t->cap = s.n;
-    }
+    if (!buf_reserve(&m->text, s.n)) return fail_nomem(err, s.n, "a merge");
+    char *out = m->text.data + m->text.n;
     size_t cut = (size_t)(space - s.p);
     if (v->kind == VOCAB_BYTE_BPE) {
-        if (!alphabet_decode(s.p, cut, t->p, &n_left) ||
-            !alphabet_decode(space + 1, s.n - cut - 1, t->p + n_left, &n_right))
+        if (!alphabet_decode(s.p, cut, out, &n_left) ||
+            !alphabet_decode(space + 1, s.n - cut - 1, out + n_left, &n_right))
             return fail(err, FK_EFORMAT, "tokenizer.ggml.merges: item %" PRIu64 " '%.*s' has a "
                         "character that stands for no byte", i, (int)(s.n < 60 ? s.n : 60), s.p);
     } else {
-        n_left = spaces_decode(s.p, cut, t->p);
-        n_right = spaces_decode(space + 1, s.n - cut - 1, t->p + n_left);
+        n_left = spaces_decode(s.p, cut, out);
+        n_right = spaces_decode(space + 1, s.n - cut - 1, out + n_left);
     }
-    t->n_left = n_left;
-    t->n = n_left + n_right;
+    m->items[k].at = m->text.n;
+    m->items[k].n_left = n_left;
+    m->items[k].n = n_left + n_right;
+    m->items[k].hash_left = hash_bytes(out, n_left);
+    m->items[k].hash_right = hash_bytes(out + n_left, n_right);
+    m->text.n += n_left + n_right;
+    vocab_prefetch(v, m->items[k].hash_left);
+    vocab_prefetch(v, m->items[k].hash_right);
     return FK_OK;
 }
 
 /* The token with the bytes of the whole. Vocabularies list tokens in the order of their merges, so
  * the one after the last is tried first: it is at hand, while the table is not in the cache. */
-static int32_t find_whole(const struct vocab *v, const struct merge_text *t)
+static int32_t find_whole(const struct merge_block *m, const struct vocab *v, const char *p,
+                          size_t n)
 {
-    size_t n;
-    int32_t next = t->last + 1;
+    size_t len;
+    int32_t next = m->last + 1;
     if (next < v->n && v->type[next] == TOKEN_NORMAL && !(v->flags[next] & TOKEN_LITERAL)) {
-        const char *p = vocab_bytes(v, next, &n);
-        if (n == t->n && !memcmp(p, t->p, n)) return next;
+        const char *q = vocab_bytes(v, next, &len);
+        if (len == n && !memcmp(p, q, n)) return next;
     }
-    return vocab_find(v, t->p, t->n);
+    return vocab_find(v, p, n);
 }
 
-static enum fk_status add_merge(struct bpe *b, const struct vocab *v, struct merge_text *t,
-                                uint64_t rank, struct fk_error *err)
+static enum fk_status find_tokens(struct merge_block *m, int k, const struct bpe *b,
+                                  const struct vocab *v, uint64_t i, struct fk_error *err)
 {
-    int32_t left = vocab_find(v, t->p, t->n_left);
-    int32_t right = vocab_find(v, t->p + t->n_left, t->n - t->n_left);
-    int32_t joined = t->last = find_whole(v, t);
-    if (left < 0 || right < 0 || joined < 0)
+    const char *p = m->text.data + m->items[k].at;
+    size_t n_left = m->items[k].n_left, n_right = m->items[k].n - n_left;
+    int32_t left = vocab_find_hashed(v, p, n_left, m->items[k].hash_left);
+    int32_t right = vocab_find_hashed(v, p + n_left, n_right, m->items[k].hash_right);
+    m->last = m->joined[k] = find_whole(m, v, p, n_left + n_right);
+    if (left < 0 || right < 0 || m->last < 0)
         return fail(err, FK_EFORMAT, "tokenizer.ggml.merges: item %" PRIu64 " joins '%.*s' and "
-                    "'%.*s', and not all of these and the whole are tokens", rank,
-                    (int)(t->n_left < 60 ? t->n_left : 60), t->p,
-                    (int)(t->n - t->n_left < 60 ? t->n - t->n_left : 60), t->p + t->n_left);
-    uint64_t key = (uint64_t)left << 32 | (uint32_t)right;
+                    "'%.*s', and not all of these and the whole are tokens", i,
+                    (int)(n_left < 60 ? n_left : 60), p, (int)(n_right < 60 ? n_right : 60),
+                    p + n_left);
+    m->items[k].key = (uint64_t)left << 32 | (uint32_t)right;
+    __builtin_prefetch(&b->pairs[slot_of(b, m->items[k].key)]);
+    return FK_OK;
+}
+
+static enum fk_status put_pair(struct bpe *b, uint64_t key, uint64_t rank, int32_t joined,
+                               struct fk_error *err)
+{
     uint32_t probe = 0;
     size_t i = slot_of(b, key);
     for (; b->pairs[i].joined >= 0; i = (i + 1) & b->mask) {
@@ -86,12 +106,27 @@ static enum fk_status add_merge(struct bpe *b, const struct vocab *v, struct mer
     return FK_OK;
 }
 
+static enum fk_status read_block(struct bpe *b, struct merge_block *m, const struct vocab *v,
+                                 const struct gguf *g, const struct gguf_kv *kv, uint64_t first,
+                                 struct fk_error *err)
+{
+    int n = kv->n_items - first < BLOCK ? (int)(kv->n_items - first) : BLOCK;
+    buf_clear(&m->text);
+    for (int k = 0; k < n; k++) {
+        struct gguf_str s;
+        if (!gguf_item_str(g, kv, first + (uint64_t)k, &s)) s = (struct gguf_str){"", 0};
+        TRY(parse_merge(m, k, v, s, first + (uint64_t)k, err));
+    }
+    for (int k = 0; k < n; k++) TRY(find_tokens(m, k, b, v, first + (uint64_t)k, err));
+    for (int k = 0; k < n; k++)
+        TRY(put_pair(b, m->items[k].key, first + (uint64_t)k, m->joined[k], err));
+    return FK_OK;
+}
+
 enum fk_status bpe_read(struct bpe *b, const struct vocab *v, const struct gguf *g,
                         struct fk_error *err)
 {
     const struct gguf_kv *kv = gguf_find(g, "tokenizer.ggml.merges");
-    struct merge_text t = {0};
-    enum fk_status st = FK_OK;
     if (!kv) return fail(err, FK_EFORMAT, "tokenizer.ggml.merges is missing");
     if (kv->type != GGUF_ARRAY || (kv->n_items && kv->item_type != GGUF_STRING) ||
         kv->n_items > MAX_MERGES)
@@ -103,14 +138,12 @@ enum fk_status bpe_read(struct bpe *b, const struct vocab *v, const struct gguf 
     if (!b->pairs) return fail_nomem(err, n_slots * sizeof *b->pairs, "the table of merges");
     memset(b->pairs, 0xff, n_slots * sizeof *b->pairs);
     b->mask = n_slots - 1;
-    for (uint64_t i = 0; i < kv->n_items; i++) {
-        struct gguf_str s;
-        if (!gguf_item_str(g, kv, i, &s)) s = (struct gguf_str){"", 0};
-        TRY_GOTO(parse_merge(&t, v, s, i, err), done);
-        TRY_GOTO(add_merge(b, v, &t, i, err), done);
-    }
-done:
-    mem_free(t.p);
+    struct merge_block m = {.last = -1};
+    buf_init(&m.text, 0, MEM_TEXT);
+    enum fk_status st = FK_OK;
+    for (uint64_t i = 0; !st && i < kv->n_items; i += BLOCK)
+        st = read_block(b, &m, v, g, kv, i, err);
+    buf_fini(&m.text);
     return st;
 }
 

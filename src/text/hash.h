@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * hash.h - hashing of short byte strings and of integers for the open-addressed tables of this room.
- * Tables are at most half full, so an honest run of used slots is short: TABLE_MAX_PROBE bounds it, and
- * a file that was made to collide is refused instead of costing quadratic time. */
+ * hash.h - hashing of short byte strings and of integers for the open-addressed tables of this
+ * room. Tables are at most half full, so an honest run of used slots is short: TABLE_MAX_PROBE
+ * bounds it, and a file that was made to collide is refused instead of costing quadratic time. */
 #ifndef TEXT_HASH_H
 #define TEXT_HASH_H
 #include <stddef.h>

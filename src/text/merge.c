@@ -52,7 +52,8 @@ static void run_short(struct merger *m, const char *word, merge_pair_fn pair, co
     m->n = n;
 }
 
-/* A heap with four children per node: half the depth of a binary one, and one cache line a level. */
+/* A heap with four children per node: half the depth of a binary one, and one cache line a
+ * level. */
 static void sift_up(uint64_t *h, size_t i)
 {
     uint64_t key = h[i];

@@ -24,8 +24,8 @@ typedef void (*merge_pair_fn)(const void *arg, const char *word, struct merge_sy
 struct merger {
     struct merge_sym *syms;
     size_t n, cap;
-    /* Long words: pairs as rank << 32 | symbol, so that the smallest is the best and the leftmost of
-     * equals. Those of the beginning are sorted once, those that joins make are in a heap. */
+    /* Long words: pairs as rank << 32 | symbol, so that the smallest is the best and the leftmost
+     * of equals. Those of the beginning are sorted once, those that joins make are in a heap. */
     uint64_t *sorted, *swap, *heap;
     size_t n_sorted, cap_sorted, n_heap, cap_heap;
 };
@@ -33,8 +33,8 @@ struct merger {
 void merger_fini(struct merger *m); /* a zeroed merger is an empty one */
 bool merger_reserve(struct merger *m, size_t n_syms); /* false: out of memory */
 
-/* Joins syms[0..n) and leaves what remains, in order, in syms[0..m->n). Lowest rank first, leftmost of
- * equals; time O(n log n). False: out of memory. */
+/* Joins syms[0..n) and leaves what remains, in order, in syms[0..m->n). Lowest rank first, leftmost
+ * of equals; time O(n log n). False: out of memory. */
 bool merger_run(struct merger *m, const char *word, merge_pair_fn pair, const void *arg);
 
 #endif

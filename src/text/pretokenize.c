@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * pretokenize.c - runs the steps of pre_patterns.h through PCRE2: compiled to machine code where the
- * system allows that, interpreted otherwise, in both cases with limits on work and memory.
+ * pretokenize.c - runs the steps of pre_patterns.h through PCRE2: compiled to machine code where
+ * the system allows that, interpreted otherwise, in both cases with limits on work and memory.
  *
  * Steps nest as deep as a scheme has steps (at most MAX_STEPS), never by input. */
 #include "src/text/pretokenize.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * pretokenize.h - cuts text into the words that BPE merges stay inside of, by the patterns that were
- * published with each vocabulary. Internal to this room. */
+ * pretokenize.h - cuts text into the words that BPE merges stay inside of, by the patterns that
+ * were published with each vocabulary. Internal to this room. */
 #ifndef TEXT_PRETOKENIZE_H
 #define TEXT_PRETOKENIZE_H
 #include <stdbool.h>

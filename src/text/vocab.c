@@ -2,10 +2,10 @@
  * vocab.c - reads tokenizer.ggml.* into tables. Does not know how text is split or merged; which
  * tokens are special is decided in vocab_special.c.
  *
- * Conditions, each refused with a sentence: (1) tokens is an array of 1 to 2^24 strings, at most
- * 1 GiB together; (2) token_type and scores, where present, have as many items as tokens, and
- * scores are finite; (3) SentencePiece kinds have scores; (4) a byte token reads "<0xNN>"; (5) ids of special
- * tokens lie inside the vocabulary. */
+ * Conditions, each refused with a sentence: (1) tokens is an array of 1 to 2^24 strings, at most 1
+ * GiB together; (2) token_type and scores, where present, have as many items as tokens, and scores
+ * are finite; (3) SentencePiece kinds have scores; (4) a byte token reads "<0xNN>"; (5) ids of
+ * special tokens lie inside the vocabulary. */
 #include "src/text/vocab.h"
 #include <inttypes.h>
 #include <math.h>
@@ -214,8 +214,11 @@ static enum fk_status read_tokens(struct vocab *v, const struct gguf *g, const s
 
 int32_t vocab_find(const struct vocab *v, const char *bytes, size_t n)
 {
-    if (n > v->max_len || !n) return -1;
-    uint32_t hash = hash_bytes(bytes, n);
+    return n > v->max_len || !n ? -1 : vocab_find_hashed(v, bytes, n, hash_bytes(bytes, n));
+}
+
+int32_t vocab_find_hashed(const struct vocab *v, const char *bytes, size_t n, uint32_t hash)
+{
     for (uint32_t i = hash & v->mask; v->slots[i].id >= 0; i = (i + 1) & v->mask) {
         if (v->slots[i].hash != hash) continue;
         size_t len;

@@ -54,6 +54,12 @@ void vocab_fini(struct vocab *v);
 
 /* The normal token with exactly these bytes, or -1. */
 int32_t vocab_find(const struct vocab *v, const char *bytes, size_t n);
+/* The same, for hash_bytes(bytes, n) that is known, after its slot was asked for in time. */
+int32_t vocab_find_hashed(const struct vocab *v, const char *bytes, size_t n, uint32_t hash);
+static inline void vocab_prefetch(const struct vocab *v, uint32_t hash)
+{
+    __builtin_prefetch(&v->slots[hash & v->mask]);
+}
 
 /* Undoes the GPT-2 byte alphabet; out has room for n bytes. False: another character is in it. */
 bool alphabet_decode(const char *text, size_t n, char *out, size_t *n_out);

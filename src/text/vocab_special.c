@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
- * vocab_special.c - which tokens are special: hidden from plain text, matched only where the text is
- * trusted, or the end of a generation.
+ * vocab_special.c - which tokens are special: hidden from plain text, matched only where the text
+ * is trusted, or the end of a generation.
  *
  * A file names eos, eot and eom; older files name only eos, so tokens with the well-known texts of
  * an end count too. A token that a file calls user-defined or normal, but whose text is a tag
- * ("<think>", "<|im_end|>", "[PAD7]"), is matched in trusted text only: a user who types it means the
- * letters. Other user-defined tokens (runs of spaces, letters) are matched in every text. */
+ * ("<think>", "<|im_end|>", "[PAD7]"), is matched in trusted text only: a user who types it means
+ * the letters. Other user-defined tokens (runs of spaces, letters) are matched in every text. */
 #include <inttypes.h>
 #include "src/base/alloc.h"
 #include "src/base/fail.h"

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  * fuzz_vocab.c - any vocabulary: refused with a sentence, or it encodes and decodes without harm.
- * Input that begins with "GGUF" is taken as a file; other bytes describe a vocabulary (see describe),
- * which gets further than files that are broken at random. */
+ * Input that begins with "GGUF" is taken as a file; other bytes describe a vocabulary (see
+ * describe), which gets further than files that are broken at random. */
 #include <string.h>
 #include "tests/fuzz/fuzz.h"
 #include "tests/unit/text/vocab_build.h"
 
 static const char sample[] =
-    "Hello the world!  12345 ZZZZZZZZZ <|end|></s> \xd8\xa7\xd9\x84\xd8\xb9 \xe4\xb8\xad\xe6\x96\x87"
+    "Hello the world!  12345 ZZZZZZZZZ <|end|></s> "
+    "\xd8\xa7\xd9\x84\xd8\xb9 \xe4\xb8\xad\xe6\x96\x87"
     "\xf0\x9f\x98\x80 a\xcc\x81 \xff\xfe\n\n\r\n\t  \xe2\x96\x81x 's 'LL ...";
 
 struct reader { const uint8_t *p; size_t n; };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tok_cli.c - a bare tokenizer for scripts: tok_cli VOCAB.gguf [--trusted] reads frames from stdin
- * (u32 length, bytes) and writes for each u32 n_ids, n_ids x i32, u32 n_bytes, the decoded bytes. With --time it
- * reads stdin as one text and prints how long building and encoding took. Not a test by itself;
- * tools/oracle_tokenizers.py drives it. */
+ * (u32 length, bytes) and writes for each u32 n_ids, n_ids x i32, u32 n_bytes, the decoded bytes.
+ * With --time it reads stdin as one text and prints how long building and encoding took. Not a test
+ * by itself; tools/oracle_tokenizers.py drives it. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tokenizer_hostile_test.c - vocabularies that lie are refused with a sentence that names the field;
- * a mebibyte of any text takes under a second on a stack of 64 KiB (reliability R6, R7, F9). */
+ * tokenizer_hostile_test.c - vocabularies that lie are refused with a sentence that names the
+ * field; a mebibyte of any text takes under a second on a stack of 64 KiB (reliability R6, R7,
+ * F9). */
 #include <limits.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -30,7 +31,8 @@ struct lie { /* what to leave out or to write instead */
 
 static enum fk_status build_lie(const struct lie *l, struct tokenizer **t, struct fk_error *err)
 {
-    const char *tokens[] = {"a", "b", "ab", l->token ? l->token : "c"}, *merges[] = {"a b", l->merge};
+    const char *tokens[] = {"a", "b", "ab", l->token ? l->token : "c"};
+    const char *merges[] = {"a b", l->merge};
     int32_t types[] = {1, 1, 1, l->type ? l->type : 1, 1};
     float scores[] = {-1, -2, -3, l->score, 0};
     struct vocab_build v;
@@ -60,13 +62,13 @@ static void lies_get_a_sentence(void **state)
         {.model = "t5"},
         {.want = "tokenizer.ggml.model"},
         {.model = "bert", .want = "tokenizer.ggml.model is 'bert'"},
-        {.model = "gpt2", .pre = "from-the-future", .want = "tokenizer.ggml.pre is 'from-the-future'"},
+        {.model = "gpt2", .pre = "from-afar", .want = "tokenizer.ggml.pre is 'from-afar'"},
         {.model = "gpt2", .no_tokens = true, .want = "tokenizer.ggml.tokens is missing"},
         {.model = "gpt2", .tokens_not_strings = true, .want = "no array of strings"},
         {.model = "gpt2", .no_merges = true, .want = "tokenizer.ggml.merges is missing"},
-        {.model = "gpt2", .n_types = -1, .want = "tokenizer.ggml.token_type has 3 items for 4 tokens"},
-        {.model = "gpt2", .n_types = 1, .want = "tokenizer.ggml.token_type has 5 items for 4 tokens"},
-        {.model = "llama", .n_scores = -2, .want = "tokenizer.ggml.scores has 2 items for 4 tokens"},
+        {.model = "gpt2", .n_types = -1, .want = "token_type has 3 items for 4 tokens"},
+        {.model = "gpt2", .n_types = 1, .want = "token_type has 5 items for 4 tokens"},
+        {.model = "llama", .n_scores = -2, .want = "scores has 2 items for 4 tokens"},
         {.model = "llama", .no_scores = true, .want = "tokenizer.ggml.scores is missing"},
         {.model = "t5", .no_scores = true, .want = "tokenizer.ggml.scores is missing"},
         {.model = "t5", .score = (float)(1e300 * 1e300), .want = "tokenizer.ggml.scores: item 3"},
@@ -97,7 +99,7 @@ static void lies_get_a_sentence(void **state)
         {.model = "llama", .token = "\xff\xfe\xe2\x96"},
         {.model = "t5", .token = "\xff\xfe\xe2\x96"},
         {.model = "gpt2", .type = 3, .token = ""},
-        {.model = "t5", .charsmap = "\xff\xff\xff\xff\0\0\0", .want = "precompiled_charsmap: a trie of"},
+        {.model = "t5", .charsmap = "\xff\xff\xff\xff\0\0\0", .want = "charsmap: a trie of"},
         {.model = "t5", .charsmap = "\0\0\0\0\0\0\0", .want = "precompiled_charsmap: a trie of"},
         {.model = "t5", .charsmap = "\3\0\0\0\0\0\0", .want = "precompiled_charsmap: a trie of"},
         {.model = "t5", .charsmap = "\4\0\0\0\xff\xff\xff"},
@@ -166,7 +168,8 @@ static const char *fill(int pattern, char *out, size_t n)
 {
     static const char *const units[] = {
         "Z", ".", " ", "\n", "\r\n", "中", "\xcc\x81", "\xcc\x81\xcc\x96", "\xff", "'", "'s", "7",
-        "\n ", "<|en", "<", "a b", "\xd8\xa7", "😀", "Aa", "\xc2\xa0", "th", "ا", "\xe2\x96\x81", "🏽",
+        "\n ", "<|en", "<", "a b", "\xd8\xa7", "😀", "Aa", "\xc2\xa0",
+        "th", "ا", "\xe2\x96\x81", "🏽",
         "\xe1\x84\x80", "\xe0\xa5\x8d", "\t x"};
     if (pattern >= (int)(sizeof units / sizeof *units)) return NULL;
     size_t len = strlen(units[pattern]);
@@ -177,7 +180,8 @@ static const char *fill(int pattern, char *out, size_t n)
 
 static void a_mebibyte_takes_under_a_second(void **state)
 {
-    static const char *const pres[] = {"qwen2", "deepseek-llm", "deepseek-v3", "gpt-4o", NULL, NULL};
+    static const char *const pres[] = {"qwen2", "deepseek-llm", "deepseek-v3", "gpt-4o",
+                                       NULL, NULL};
     char *text = malloc(MIB);
     (void)state;
     assert_non_null(text);
@@ -186,7 +190,8 @@ static void a_mebibyte_takes_under_a_second(void **state)
         struct fk_error err;
         enum fk_status st =
             pres[k] ? small_bpe(&t, pres[k], small_joins, N_SMALL_JOINS, &err)
-                    : small_spm(&t, k & 1 ? "llama" : "t5", true, small_pieces, N_SMALL_PIECES, &err);
+                    : small_spm(&t, k & 1 ? "llama" : "t5", true, small_pieces, N_SMALL_PIECES,
+                                &err);
         if (st) fail_msg("%s", err.message);
         const char *unit;
         for (int pattern = 0; (unit = fill(pattern, text, MIB)); pattern += 1 + SLOWER / 5) {

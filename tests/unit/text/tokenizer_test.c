@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tokenizer_test.c - merges against a naive loop, special tokens and trust, bytes that are no UTF-8,
- * decoding, the set of end tokens, and running out of memory. */
+ * tokenizer_test.c - merges against a naive loop, special tokens and trust, bytes that are no
+ * UTF-8, decoding, the set of end tokens, and running out of memory. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -92,7 +92,8 @@ static void merging_equals_the_naive_loop(void **state)
         for (uint64_t i = 0; i < N_RANKED; i++) {
             for (uint64_t j = 0; j < N_RANKED; j++) {
                 uint64_t r = rng_u64(round, 1, i * N_RANKED + j);
-                ranks[i][j] = r % 3 ? MERGE_NEVER : (uint32_t)(r >> 8) % (round % 2 ? 20 : 1u << 30);
+                uint32_t few_or_many = round % 2 ? 20 : 1u << 30;
+                ranks[i][j] = r % 3 ? MERGE_NEVER : (uint32_t)(r >> 8) % few_or_many;
                 wholes[i][j] = (int32_t)(r >> 40) % N_RANKED;
                 if (wholes[i][j] < 0) wholes[i][j] = 0;
             }
@@ -211,6 +212,8 @@ static void any_bytes_come_back(void **state)
                                        "deepseek-llm", "deepseek-coder", "gpt-4o", "tekken",
                                        "falcon", "default", "bloom", "viking", "bailingmoe",
                                        "seed-coder", "minicpm5", "jais-2"};
+    static const char letters[] = " \n\r\t'sZa1.<>\xd8\xa7\xe4\xb8\xad\xcc\x81\xf0\x9f\x98\x80"
+                                  "\xff\xe2\x80\x83";
     char s[400];
     (void)state;
     for (size_t k = 0; k < sizeof pres / sizeof *pres + 4; k++) {
@@ -220,8 +223,7 @@ static void any_bytes_come_back(void **state)
             size_t n = rng_u64(round, k, 0) % sizeof s;
             for (size_t i = 0; i < n; i++) {
                 uint64_t r = rng_u64(round, k, i + 1);
-                s[i] = (char)(round % 3 ? " \n\r\t'sZa1.<>\xd8\xa7\xe4\xb8\xad\xcc\x81\xf0\x9f\x98"
-                                          "\x80\xff\xe2\x80\x83"[r % 32] : (char)r);
+                s[i] = round % 3 ? letters[r % (sizeof letters - 1)] : (char)r;
             }
             for (size_t i = 0; i + 2 < n; i++) /* U+2581 would come back as a space */
                 if (!is_bpe && !memcmp(s + i, "\xe2\x96\x81", 3)) s[i] = 'x';
@@ -277,7 +279,8 @@ static void ends_are_a_set(void **state)
 
 static void running_out_of_memory_loses_nothing(void **state)
 {
-    static const char text[] = "hello the world ZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZ e\xcc\x81"
+    static const char text[] = "hello the world ZZZZ"
+                               "ZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZ e\xcc\x81"
                                " <|end|> \xff 12345";
     (void)state;
     for (int kind = 0; kind < 3; kind++) {

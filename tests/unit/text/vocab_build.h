@@ -123,8 +123,8 @@ static inline void gpt2_letter(int byte, char out[3])
     }
 }
 
-/* A byte-level BPE of the 256 bytes, `joins` ("l|o" pairs of decoded printable tokens) and specials:
- * <|end|> control, <think> user-defined, "  " user-defined. */
+/* A byte-level BPE of the 256 bytes, `joins` ("l|o" pairs of decoded printable tokens) and
+ * specials: <|end|> control, <think> user-defined, "  " user-defined. */
 #define SMALL_SPECIALS 3
 static inline enum fk_status small_bpe(struct tokenizer **t, const char *pre,
                                        const char *const *joins, size_t n_joins,
@@ -198,14 +198,15 @@ static inline enum fk_status small_spm(struct tokenizer **t, const char *model, 
 
 static const char *const small_joins[] = {
     "t h", "th e", "i n", "Ġ the", "l l", "h e", "he ll", "hell o", "Ġ w", "o r", "Ġw or", "Ġwor l",
-    "Ġworl d", "Z Z", "ZZ ZZ", "ZZZZ ZZZZ", "Ġ Ġ", "ĠĠ ĠĠ", "Ø §", "Ù Ħ", "Ø§ ÙĦ", "ä ¸", "ä¸ Ń", ". .",
-    ".. .", "1 2", "12 3", "' s", "Ċ Ċ", "ð Ł", "ðŁ ĺ", "ðŁĺ Ģ", "Ì ģ"};
+    "Ġworl d", "Z Z", "ZZ ZZ", "ZZZZ ZZZZ", "Ġ Ġ", "ĠĠ ĠĠ", "Ø §", "Ù Ħ", "Ø§ ÙĦ",
+    "ä ¸", "ä¸ Ń", ". .", ".. .", "1 2", "12 3", "' s", "Ċ Ċ", "ð Ł", "ðŁ ĺ", "ðŁĺ Ģ", "Ì ģ"};
 #define N_SMALL_JOINS (sizeof small_joins / sizeof *small_joins)
 
 static const char *const small_pieces[] = {
-    "▁the", "▁th", "he", "▁t", "in", "ll", "el", "▁w", "or", "▁wor", "ld", "▁world", "▁hello", "ello",
-    "▁h", "ZZ", "ZZZZ", "ZZZZZZZZ", "▁▁", "▁▁▁▁", "ال", "مر", "中", "文", "中文", "..", "...", "12", "▁",
-    "e", "t", "a", "o", "i", "n", "s", "h", "r", "d", "l", "w", "Z", ".", "1", "2", "ا", "ل", "م", "ر", "😀", "é"};
+    "▁the", "▁th", "he", "▁t", "in", "ll", "el", "▁w", "or", "▁wor", "ld", "▁world", "▁hello",
+    "ello", "▁h", "ZZ", "ZZZZ", "ZZZZZZZZ", "▁▁", "▁▁▁▁", "ال", "مر", "中", "文", "中文", "..", "...",
+    "12", "▁", "e", "t", "a", "o", "i", "n", "s", "h", "r", "d", "l", "w", "Z", ".", "1", "2", "ا",
+    "ل", "م", "ر", "😀", "é"};
 #define N_SMALL_PIECES (sizeof small_pieces / sizeof *small_pieces)
 
 #endif
