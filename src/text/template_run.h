@@ -38,7 +38,7 @@ struct jloop {
     struct jlist *items;       /* NULL: no test, source is indexed */
     const struct jnode *node;
     struct jscope *outer;
-    size_t i, depth0;
+    size_t i;
     struct jvalue changed;     /* of loop.changed() */
 };
 
@@ -82,7 +82,7 @@ bool jinja_find_function(const char *s, size_t n, struct jvalue *out);
 /* *out gets the bound method; false with no failure set: there is none of that name. */
 bool jinja_find_method(struct jrun *r, struct jvalue self, const char *s, size_t n,
                        struct jvalue *out);
-/* template_filter.c, template_test.c */
+/* template_filter.c, template_is.c */
 bool jinja_filter(struct jrun *r, const char *s, size_t n, struct jvalue v, const struct jargs *args,
                   struct jvalue *out);
 bool jinja_test(struct jrun *r, const char *s, size_t n, struct jvalue v, const struct jargs *args,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * template_test.c - what may stand after "is". */
+ * template_is.c - what may stand after "is". */
 #include <string.h>
 #include "src/text/template_run.h"
 
