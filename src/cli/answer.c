@@ -42,6 +42,7 @@ void answer_params(const struct args *a, struct fk_session_params *p)
     p->thinking = a->think;
     p->think_budget = a->think_budget;
     p->raw = a->raw;
+    p->no_loop_guard = a->raw; /* plumbing: what the model says, repeated or not */
     p->progress = bar_update;
     p->progress_arg = &bar;
 }

@@ -271,7 +271,7 @@ static json_t *batches_json(struct bench *b)
     json_t *list = json_array();
     for (size_t i = 0; list && i < b->args->batch.n; i++) {
         json_t *o = json_object();
-        if (!json_put(o, "batch", json_integer(b->args->batch.values[i])) ||
+        if (!json_put(o, "n", json_integer(b->args->batch.values[i])) ||
             !json_put(o, "tokens_per_s", series_json(&b->batches[i])) ||
             json_array_append(list, o)) {
             json_decref(o);

@@ -134,7 +134,7 @@ class Tiny(Case):
             self.assertGreater(doc["decode"][key], 0)
         for key in ("bandwidth_gb_per_s", "first_token_ms", "peak_rss_bytes"):
             self.assertGreater(doc[key], 0)
-        self.assertEqual([b["batch"] for b in doc["batch"]], [1, 4])
+        self.assertEqual([b["n"] for b in doc["batch"]], [1, 4])
         self.assertEqual(doc["threads"], 2)
         plain = self.fikr("bench", "-m", TINY, "--pp", "8", "--tg", "4", "--reps", "1")
         self.assertEqual((plain.returncode, plain.stderr), (0, b""))
