@@ -200,11 +200,12 @@ struct sums {
 /* One superblock of one row times one token. */
 INLINE struct sums dot_super(struct type t, const struct super *s, struct act x)
 {
+    const __m256i halves[2] = {_mm256_permute2x128_si256(s->scales, s->scales, 0x00),
+                               _mm256_permute2x128_si256(s->scales, s->scales, 0x11)};
     __m256i dot = _mm256_setzero_si256();
     for (int z = 0; z < 8; z++) {
-        __m256i half = _mm256_permute2x128_si256(s->scales, s->scales, z < 4 ? 0x00 : 0x11);
         __m256i v = _mm256_loadu_si256((const void *)(x.q + 32 * z));
-        dot = _mm256_add_epi32(dot, _mm256_madd_epi16(products(t, s->q[z], v), spread(half, z)));
+        dot = _mm256_add_epi32(dot, _mm256_madd_epi16(products(t, s->q[z], v), spread(halves[z / 4], z)));
     }
     if (t.is_signed) return (struct sums){dot, _mm256_setzero_si256()};
     __m256i m = _mm256_madd_epi16(s->mins, _mm256_loadu_si256((const void *)x.sum16));
