@@ -2,6 +2,7 @@
 import json
 import math
 import os
+import pty
 import signal
 import struct
 import subprocess
@@ -34,6 +35,21 @@ class Tiny(Case):
             back = self.fikr("tokenize", "-m", TINY, "--decode", stdin=form)
             self.assertEqual((back.returncode, back.stdout), (0, raw))
         self.assertEqual(self.json("tokenize", "-m", TINY, "--decode", stdin=b"")["text"], "")
+
+    def test_control_characters_do_not_reach_a_terminal(self):
+        raw = "\x1b[31mred\x07 \u202e\u0633\n".encode()
+        ids = self.fikr("tokenize", "-m", TINY, "--no-special", stdin=raw).stdout
+        self.assertEqual(self.fikr("tokenize", "-m", TINY, "--decode", stdin=ids).stdout, raw)
+        master, slave = pty.openpty()
+        p = subprocess.Popen([support.PROGRAM, "tokenize", "-m", TINY, "--decode"], env=self.env,
+                             stdin=subprocess.PIPE, stdout=slave)
+        os.close(slave)
+        p.communicate(ids)
+        seen = support.read_pty(master).decode()
+        self.assertEqual(p.returncode, 0)
+        self.assertIn("\\x1b[31mred\\x07 ", seen)
+        self.assertIn("\u0633", seen)
+        self.assertNotRegex(seen, "[\x00-\x09\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e]")
 
     def test_tokenize_refuses(self):
         self.refused("tokenize", "-m", TINY, "--decode", stdin=b"1 x", says="byte 2")
@@ -221,6 +237,21 @@ class Real(Case):
         r = self.fikr("run", "--raw", "--temp", "0", "-n", "8", "-p", "The capital of France is")
         self.assertEqual((r.returncode, r.stderr), (0, b""))
         self.assertIn(b"Paris", r.stdout)
+
+    def test_thinking_in_its_tags(self):
+        """A template that opens the thinking; the budget closes it."""
+        path = self.dir / "think.jinja"
+        path.write_text("{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n"
+                        "{% endfor %}<|im_start|>assistant\n<think>\n")
+        args = ["run", "--template", path, "-p", "Why is the sky blue?", "--temp", "0", "-n", "40",
+                "--think", "12"]
+        plain, doc = self.fikr(*args), json.loads(self.fikr(*args, "--json").stdout)
+        self.assertEqual((plain.returncode, plain.stderr), (0, b""))
+        self.assertTrue(doc["reasoning"] and doc["text"])
+        self.assertEqual(plain.stdout.decode(), "<think>\n%s\n</think>\n\n%s" %
+                         (doc["reasoning"].rstrip("\n"), doc["text"]))
+        self.assertGreaterEqual(doc["usage"]["thinking_tokens"], 12)
+        self.assertEqual(doc["usage"]["thinking_tokens"] + doc["usage"]["answer_tokens"], 40)
 
     def test_interrupt(self):
         p = subprocess.Popen([support.PROGRAM, "run", "-p", "Count to one thousand.", "--temp", "0"],
