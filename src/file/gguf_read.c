@@ -414,7 +414,7 @@ enum fk_status gguf_parse_part(struct gguf *g, int i_part, struct gguf_meta *met
     const struct gguf_part *part = &g->parts[i_part];
     struct reader r = {.p = part->data, .n = part->bytes, .path = part->path, .err = err,
                        .limit = MAX_HEADER_BYTES - (size_t)g->header_bytes};
-    uint32_t version, alignment;
+    uint32_t version = 0, alignment;
     uint64_t n_tensors, n_kv;
     TRY(read_start(&r, &version, &n_tensors, &n_kv));
     if (i_part == 0) g->version = version;
