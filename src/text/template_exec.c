@@ -61,7 +61,10 @@ static bool apply_filters(struct jrun *r, const struct jnode *node, uint32_t fir
 static bool exec_print(struct jrun *r, const struct jnode *node)
 {
     struct jvalue v;
-    return jinja_eval(r, node->kid[0], &v) && jinja_text(r, v, &v) && put_out(r, v);
+    for (uint32_t i = 0; i < node->n; i++)
+        if (!jinja_eval(r, node->kid[i], &v) || !jinja_text(r, v, &v) || !put_out(r, v))
+            return false;
+    return true;
 }
 
 static bool exec_set(struct jrun *r, const struct jnode *node)

@@ -252,6 +252,26 @@ static bool f_reverse(struct jrun *r, struct jvalue v, const struct jvalue *a, s
     return true;
 }
 
+static bool f_batch(struct jrun *r, struct jvalue v, const struct jvalue *a, struct jvalue *out)
+{
+    struct jlist *batches = jinja_list(r, 0), *one = NULL;
+    struct jvalue seq;
+    if (a[0].kind != J_INT || a[0].u.i < 1) return jinja_fail(r, "batch needs a positive number");
+    if (!batches || !jinja_iterate(r, v, &seq)) return false;
+    size_t size = (size_t)a[0].u.i, n = jinja_seq_n(seq);
+    if (size > 100000) return jinja_fail(r, "batch: more than 100000 in one");
+    size_t padded = given(a[1]) ? (n + size - 1) / size * size : n;
+    for (size_t i = 0; i < padded; i++) {
+        if (i % size == 0 && !(one = jinja_list(r, 0))) return false;
+        if (!jinja_spend(r, 1) || !jinja_push(r, one, i < n ? jinja_seq_at(seq, i) : a[1]))
+            return false;
+        bool full = i % size == size - 1 || i == padded - 1;
+        if (full && !jinja_push(r, batches, jinja_list_value(J_LIST, one))) return false;
+    }
+    *out = jinja_list_value(J_GEN, batches);
+    return true;
+}
+
 static bool f_items(struct jrun *r, struct jvalue v, const struct jvalue *a, struct jvalue *out)
 {
     struct jlist *l = jinja_list(r, 0);
@@ -340,14 +360,15 @@ static const char *const none[] = {NULL},
     *const p_sort[] = {"reverse", "case_sensitive", "attribute", NULL},
     *const p_dictsort[] = {"case_sensitive", "by", "reverse", NULL},
     *const p_key[] = {"case_sensitive", "attribute", NULL},
-    *const p_sum[] = {"attribute", "start", NULL}, *const p_join[] = {"d", "attribute", NULL};
+    *const p_sum[] = {"attribute", "start", NULL}, *const p_join[] = {"d", "attribute", NULL},
+    *const p_batch[] = {"linecount", "fill_with", NULL};
 
 static const struct jfilter_def filters[] = {
     {"sort", f_sort, p_sort, 0}, {"dictsort", f_dictsort, p_dictsort, 0},
     {"unique", f_unique, p_key, 0}, {"min", f_min, p_key, 0}, {"max", f_max, p_key, 0},
     {"sum", f_sum, p_sum, 0}, {"join", f_join, p_join, 0}, {"list", f_list, none, 0},
     {"first", f_first, none, 0}, {"last", f_last, none, 0}, {"reverse", f_reverse, none, 0},
-    {"items", f_items, none, 0}};
+    {"items", f_items, none, 0}, {"batch", f_batch, p_batch, 1}};
 
 static bool is(const char *s, size_t n, const char *name)
 {

@@ -86,19 +86,13 @@ bool jinja_loop_attr(struct jrun *r, struct jloop *loop, const char *s, size_t n
         if (!count(r, loop, &total)) return false;
         *out = jinja_int((int64_t)(which == 4 ? total : total - loop->i - (which == 8)));
         return true;
-    case 9: case 10: *out = jinja_int((int64_t)loop->depth0 + (which == 9)); return true;
+    case 9: case 10: *out = jinja_int(which == 9); return true; /* recursive loops only go deeper */
     default:
         *out = jinja_undefined(s, n);
         struct jvalue self = {.kind = J_LOOP, .trusted = true, .u.loop = loop};
         jinja_find_method(r, self, s, n, out);
         return r->status == FK_OK;
     }
-}
-
-static size_t depth_around(struct jrun *r)
-{
-    struct jvalue *outer = jinja_lookup(r, "loop", 4);
-    return outer && outer->kind == J_LOOP ? outer->u.loop->depth0 + 1 : 0;
 }
 
 static enum jflow run_body(struct jrun *r, const struct jnode *node, struct jloop *loop,
@@ -131,7 +125,6 @@ enum jflow jinja_for(struct jrun *r, const struct jnode *node)
     if (!scope || !jinja_eval(r, node->kid[1], &source)) return JFLOW_FAIL;
     *loop = (struct jloop){.node = node, .outer = r->scope, .changed = jinja_kind(J_MISSING)};
     *scope = (struct jscope){.parent = r->scope};
-    loop->depth0 = depth_around(r);
     if (!jinja_iterate(r, source, &loop->source)) return JFLOW_FAIL;
     if (node->kid[2] && !(loop->items = jinja_list(r, 0))) return JFLOW_FAIL;
     struct jscope *before = r->scope;

@@ -192,8 +192,12 @@ static struct jnode *parse_jump(struct jparser *p, struct jnode *node)
 
 static struct jnode *parse_print(struct jparser *p, struct jnode *node)
 {
-    struct jnode *value = jinja_parse_tuple(p, true, false);
-    return value && jinja_add_kid(p, node, value) && end_block(p) ? node : NULL;
+    while (p->t->kind != T_BLOCK_END) {
+        if (node->n && !jinja_want_op(p, ',')) return NULL;
+        struct jnode *value = jinja_parse_expr(p);
+        if (!value || !jinja_add_kid(p, node, value)) return NULL;
+    }
+    return end_block(p) ? node : NULL;
 }
 
 static struct jnode *statement(struct jparser *p)

@@ -173,7 +173,7 @@ static bool split_space(struct jrun *r, struct jvalue s, int64_t max, struct jli
         s = jinja_trim(s, NULL, JTRIM_LEFT);
         if (!s.n) return true;
         size_t end = 0, len;
-        if (max == 0) return jinja_push(r, out, jinja_trim(s, NULL, JTRIM_RIGHT));
+        if (max == 0) return jinja_push(r, out, s);
         while (end < s.n && !jinja_is_space(utf8_decode(s.u.s + end, s.n - end, &len))) end += len;
         if (!jinja_spend(r, 1) || !jinja_push(r, out, jinja_sub(s, 0, end))) return false;
         s = jinja_sub(s, end, s.n - end);
@@ -187,7 +187,7 @@ static bool rsplit_space(struct jrun *r, struct jvalue s, int64_t max, struct jl
         s = jinja_trim(s, NULL, JTRIM_RIGHT);
         if (!s.n) return true;
         size_t begin = s.n, len;
-        if (max == 0) return jinja_push(r, out, jinja_trim(s, NULL, JTRIM_LEFT));
+        if (max == 0) return jinja_push(r, out, s);
         while (begin) {
             size_t at = last_char(jinja_sub(s, 0, begin));
             if (jinja_is_space(utf8_decode(s.u.s + at, begin - at, &len))) break;
