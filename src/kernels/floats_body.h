@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
- * floats_body.h - plain weights (f32, f16, bf16) times ACT_F32 rows, in whatever vector the file that
- * includes it has chosen (vec_*.h), with BLOCK_ROWS x BLOCK_TOKENS accumulators in registers.
+ * floats_body.h - plain weights (f32, f16, bf16) times ACT_F32 rows, in whatever vector the file
+ * that includes it has chosen (vec_*.h), with BLOCK_ROWS x BLOCK_TOKENS accumulators in registers.
  *
- * Canonical order, the same for every shape of block: lane[c % LANES] = fma(W[r,c], x[c], lane) with
- * c ascending, then vf_sum. */
+ * Canonical order, the same for every shape of block: lane[c % LANES] = fma(W[r,c], x[c], lane)
+ * with c ascending, then vf_sum. */
 #include "src/kernels/variants.h"
 
 typedef vf (*load_fn)(const void *p);

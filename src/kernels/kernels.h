@@ -26,8 +26,8 @@ enum act_format {
     ACT_N_FORMATS
 };
 /* Bytes of one activation row, a multiple of 64; the parts follow each other, each padded to a
- * multiple of 64 bytes. The int8 formats: q = round to even of x * (127 / max); a block whose max is
- * below 2^-100 is zero; one with a NaN or an infinity has d = NaN, so that the NaN reaches y. */
+ * multiple of 64 bytes. The int8 formats: q = round to even of x * (127 / max); a block whose max
+ * is below 2^-100 is zero; one with a NaN or an infinity has d = NaN, so that the NaN reaches y. */
 size_t act_row_bytes(enum act_format f, int64_t k);
 static inline size_t act_pad(size_t bytes)
 {
@@ -44,8 +44,9 @@ static inline size_t act_q8k_sum16(int64_t k) { return act_q8k_d(k) + act_pad((s
 typedef void (*kernel_act_fn)(const float *x, int64_t k, void *out);
 
 /* y[t*y_stride + r] = sum_c W[r,c] x[t,c]      r < n_rows, t < n_x
- * W: n_rows rows of k weights, w_row_bytes apart (unaligned); x: n_x encoded rows, x_row_bytes apart
- * (64-byte aligned). n_x == 1 is decode and streams W once; larger n_x decode W once per tile. */
+ * W: n_rows rows of k weights, w_row_bytes apart (unaligned); x: n_x encoded rows, x_row_bytes
+ * apart (64-byte aligned). n_x == 1 is decode and streams W once; larger n_x decode W once per
+ * tile. */
 typedef void (*kernel_mul_fn)(const void *w, size_t w_row_bytes, int64_t n_rows, int64_t k,
                               const void *x, size_t x_row_bytes, int64_t n_x, float *y,
                               size_t y_stride);
@@ -54,7 +55,8 @@ typedef void (*kernel_mul_fn)(const void *w, size_t w_row_bytes, int64_t n_rows,
 typedef void (*kernel_dequant_fn)(const void *w, int64_t k, float *out);
 
 /* Attention of n_q query rows over the keys [first, end) of one page and one kv head.
- *   s[i] = softcap(scale * q.k_i);  m = max s;  l = sum exp(s - m);  acc[v_dim] = sum exp(s - m) v_i
+ *   s[i] = softcap(scale * q.k_i);  m = max s;  l = sum exp(s - m);
+ *   acc[v_dim] = sum exp(s - m) v_i
  * k_scales/v_scales: one float per slot for int8 rows, else NULL. n_q <= KERNEL_MAX_Q, end <= 256,
  * first < end; softcap 0: none. Row j of q starts at q + j*q_stride, of acc at acc + j*v_dim. */
 #define KERNEL_MAX_Q 16

@@ -84,8 +84,8 @@ static inline uint16_t block_u16(const uint8_t p[2])
     return (uint16_t)(p[0] | p[1] << 8);
 }
 
-/* Small scales as the bytes of words, the first in the lowest byte: in registers, since a vector load
- * of bytes just stored one by one has to wait for them. */
+/* Small scales as the bytes of words, the first in the lowest byte: in registers, since a vector
+ * load of bytes just stored one by one has to wait for them. */
 struct block_scales {
     uint64_t a, b;
 };

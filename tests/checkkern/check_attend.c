@@ -214,7 +214,8 @@ static void check_merge(const struct variant *v)
                     good = good && close_enough(v->bound, at(&got, (size_t)c), at(&want, (size_t)c),
                                                 2);
                 if (!good || !output_intact(&got))
-                    fail_check(v, "m %g and %g, n %lld", (double)ms[i], (double)ms[j], (long long)n);
+                    fail_check(v, "m %g and %g, n %lld", (double)ms[i], (double)ms[j],
+                               (long long)n);
                 input_free(&acc2);
                 output_free(&got);
                 output_free(&want);

@@ -59,7 +59,7 @@ static void sprinkle(float *x, int64_t n, bool nonfinite)
 static void check_exact(const struct variant *v, const struct rows *r, const char *what)
 {
     count_check();
-    if (!output_intact(&r->got)) fail_check(v, "n %lld: wrote outside of its output", (long long)r->n);
+    if (!output_intact(&r->got)) fail_check(v, "n %lld: wrote outside", (long long)r->n);
     for (size_t i = 0; i < r->got.bytes; i++)
         if (r->got.data[i] != r->want.data[i]) {
             fail_check(v, "n %lld, %s: byte %zu is %02x, want %02x", (long long)r->n, what, i,

@@ -225,7 +225,7 @@ int main(int argc, char **argv)
     }
     if (n_unknown) printf("%d lines of kernels.def belong to no family of checkkern\n", n_unknown);
     if (!list && !bench)
-        printf("%s: %d variants, %ld checks, %ld failures\n", cpu_flags_name(flags), n_run, n_checks,
-               n_failures);
+        printf("%s: %d variants, %ld checks, %ld failures\n", cpu_flags_name(flags), n_run,
+               n_checks, n_failures);
     return n_failures || n_unknown ? 1 : 0;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * blocks256_neon.c - products of quantized weights in superblocks of 256 for AArch64 as every CPU has it. */
+ * blocks256_neon.c - products of quantized weights in superblocks of 256 on AArch64's
+ * baseline. */
 #include "src/kernels/arm/dot_neon.h"
 
 #include "src/kernels/arm/blocks256_body.h"

@@ -2,8 +2,8 @@
  * blocks32_body.h - weights in blocks of 32 times ACT_Q8 rows for AArch64, on the dot16() that the
  * file that includes it has chosen.
  *
- * One row at a time is unpacked, 64 blocks at once, to signed bytes in L1 (2 KB) and multiplied with
- * up to four tokens together; one token takes the same path.
+ * One row at a time is unpacked, 64 blocks at once, to signed bytes in L1 (2 KB) and multiplied
+ * with up to four tokens together; one token takes the same path.
  *
  * Canonical order, in chunks of 64 blocks: lane[b % 4] = fma(S_b, dw_b dx_b, lane[b % 4]), then
  * fma(mw_b, s_b, lane[b % 4]); (0 + 1) + (2 + 3); chunks one after the other. */

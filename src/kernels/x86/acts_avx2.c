@@ -39,8 +39,8 @@ INLINE float scale_of(uint32_t max, float *inverse)
     return m / 127.0f;
 }
 
-/* 32 quants. Multiplying an infinity by the inverse 0 gives NaN, which converts to INT_MIN and would
- * be packed to -128: the mask keeps such blocks zero. */
+/* 32 quants. Multiplying an infinity by the inverse 0 gives NaN, which converts to INT_MIN and
+ * would be packed to -128: the mask keeps such blocks zero. */
 INLINE __m256i quants32(const float *x, float inverse)
 {
     const __m256 f = _mm256_set1_ps(inverse);

@@ -185,7 +185,7 @@ INLINE __m256i products(struct type t, __m256i w, __m256i x)
     return _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w));
 }
 
-/* The scales of groups 2z and 2z + 1 over the two lanes; half has the scales 8 * (z / 4) .. twice. */
+/* The scales of groups 2z and 2z + 1 over the two lanes; half has scales 8 * (z / 4) .. twice. */
 INLINE __m256i spread(__m256i half, int z)
 {
     int a = 0x0101 * 4 * (z % 4) + 0x0100, b = a + 0x0202;
@@ -205,7 +205,8 @@ INLINE struct sums dot_super(struct type t, const struct super *s, struct act x)
     __m256i dot = _mm256_setzero_si256();
     for (int z = 0; z < 8; z++) {
         __m256i v = _mm256_loadu_si256((const void *)(x.q + 32 * z));
-        dot = _mm256_add_epi32(dot, _mm256_madd_epi16(products(t, s->q[z], v), spread(halves[z / 4], z)));
+        __m256i p = products(t, s->q[z], v), scale = spread(halves[z / 4], z);
+        dot = _mm256_add_epi32(dot, _mm256_madd_epi16(p, scale));
     }
     if (t.is_signed) return (struct sums){dot, _mm256_setzero_si256()};
     __m256i m = _mm256_madd_epi16(s->mins, _mm256_loadu_si256((const void *)x.sum16));

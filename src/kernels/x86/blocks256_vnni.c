@@ -6,7 +6,8 @@
  * (q2_k, q4_k, q5_k) are both products with the activations' sums over 16.
  *
  * Canonical order, the same for one token and for tiles, in chunks of 8 superblocks:
- *   S_b, M_b exact;  lane[b % 4] = fma(S_b, d_b dx_b, lane[b % 4]), then fma(-M_b, dmin_b dx_b, ...)
+ *   S_b, M_b exact;  lane[b % 4] = fma(S_b, d_b dx_b, lane[b % 4]), then
+ *   fma(-M_b, dmin_b dx_b, lane[b % 4]);
  *   (lane 0 + lane 2) + (lane 1 + lane 3); chunks one after the other.
  *
  * One token: vpmaddubsw, then vpdpwssd with 16-bit scales: 2 operations per 64 weights beside the
@@ -19,8 +20,8 @@
 enum { CHUNK = 8, TOKENS = 8, ROWS = 16 };
 
 /* One superblock: 16 pieces of 16 unsigned bytes. The type's order says to which group of 16 inputs
- * each piece belongs. mins: the type's own, or offset * scale with a sign, to be multiplied with the
- * sums over 16. */
+ * each piece belongs. mins: the type's own, or -offset * scale, to be multiplied with the sums
+ * over 16. */
 struct super {
     __m512i q[4];
     __m256i scales, mins; /* int16, by group of 16 */
@@ -214,7 +215,8 @@ INLINE __m512i load_x(struct type t, const int8_t *x, int z)
     if (t.pieces == natural) return _mm512_loadu_si512(x + 64 * z);
     if (t.pieces == halves32) {
         const int8_t *p = x + 128 * (z / 2) + 32 * (z % 2);
-        return both(_mm256_loadu_si256((const void *)p), _mm256_loadu_si256((const void *)(p + 64)));
+        return both(_mm256_loadu_si256((const void *)p),
+                    _mm256_loadu_si256((const void *)(p + 64)));
     }
     const int8_t *p = x + 128 * (z / 2);
     __m512i a = _mm512_loadu_si512(p), b = _mm512_loadu_si512(p + 64);

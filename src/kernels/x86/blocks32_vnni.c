@@ -2,7 +2,7 @@
  * blocks32_vnni.c - weights in blocks of 32 times ACT_Q8 rows, for CPUs with AVX-512 VNNI.
  *
  * Why: vpdpbusd adds four byte products per 32-bit lane in one operation. It wants one unsigned
- * side, so weights carry an offset (8, 16, 128) that is taken back with the activations' block sums.
+ * side, so weights carry an offset (8, 16, 128) that the activations' block sums take back.
  *
  * Canonical order, the same for one token and for tiles, in chunks of 64 blocks:
  *   S_b = sum over the block, exact in 32 bits
@@ -20,7 +20,7 @@
 
 enum { CHUNK = 64, TOKENS = 8, ROWS = 16 };
 
-/* Four blocks, as bytes with their offset, and their headers: d of 4 blocks, m of 4 blocks (f16). */
+/* Four blocks, as bytes with their offset, and their headers: d of 4 blocks, m of 4 (f16). */
 struct group {
     __m512i lo, hi;
     __m128i head;

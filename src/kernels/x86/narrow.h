@@ -48,7 +48,8 @@ INLINE __m256 exp8(__m256 x)
     __m256i b = _mm256_slli_epi32(_mm256_add_epi32(_mm256_sub_epi32(e, half), bias), 23);
     p = _mm256_mul_ps(_mm256_mul_ps(p, _mm256_castsi256_ps(a)), _mm256_castsi256_ps(b));
     p = _mm256_andnot_ps(_mm256_cmp_ps(x, least, _CMP_LT_OQ), p);
-    return _mm256_blendv_ps(p, _mm256_set1_ps(__builtin_inff()), _mm256_cmp_ps(x, most, _CMP_GT_OQ));
+    return _mm256_blendv_ps(p, _mm256_set1_ps(__builtin_inff()),
+                            _mm256_cmp_ps(x, most, _CMP_GT_OQ));
 }
 
 /* tanh x = 1 - 2 / (e^2x + 1), and near zero x - x^3/3 + ..., where that would cancel. */

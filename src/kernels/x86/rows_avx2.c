@@ -131,7 +131,8 @@ void rope_halves_avx2(const float *x, const float *cos, const float *sin, int64_
         __m256 a = _mm256_loadu_ps(x + i), b = _mm256_loadu_ps(x + i + n_pairs);
         __m256 c = _mm256_loadu_ps(cos + i), s = _mm256_loadu_ps(sin + i);
         _mm256_storeu_ps(out + i, _mm256_sub_ps(_mm256_mul_ps(a, c), _mm256_mul_ps(b, s)));
-        _mm256_storeu_ps(out + i + n_pairs, _mm256_add_ps(_mm256_mul_ps(a, s), _mm256_mul_ps(b, c)));
+        _mm256_storeu_ps(out + i + n_pairs,
+                         _mm256_add_ps(_mm256_mul_ps(a, s), _mm256_mul_ps(b, c)));
     }
     for (; i < n_pairs; i++) {
         float a = x[i], b = x[i + n_pairs];

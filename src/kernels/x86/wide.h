@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * wide.h - pieces that the AVX-512 kernels share. Included by files built with AVX-512 flags only. */
+ * wide.h - pieces that the AVX-512 kernels share. Included by AVX-512 files only. */
 #ifndef KERNELS_X86_WIDE_H
 #define KERNELS_X86_WIDE_H
 #include <immintrin.h>
@@ -7,8 +7,8 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-/* Adds the four 32-bit partial sums that each 128-bit lane of a, b, c, d holds: lane j of the result
- * is (a_j, b_j, c_j, d_j). */
+/* Adds the four 32-bit partial sums in each 128-bit lane of a, b, c, d: lane j is (a_j, b_j, c_j,
+ * d_j). */
 INLINE __m512i add_quads(__m512i a, __m512i b, __m512i c, __m512i d)
 {
     __m512i ab = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
