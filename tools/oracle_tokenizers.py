@@ -294,8 +294,8 @@ def get_sdist(cache):
     """The source distribution of llama-cpp-python, which carries the vocabularies."""
     found = sorted(cache.glob("llama_cpp_python-*.tar.gz"))
     if not found:
-        subprocess.run([sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", ":all:",
-                        "--no-build-isolation", "-d", str(cache), "llama-cpp-python"], check=False)
+        subprocess.run([sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary",
+                        "llama-cpp-python", "-d", str(cache), "llama-cpp-python"], check=False)
         found = sorted(cache.glob("llama_cpp_python-*.tar.gz"))
     return found[-1] if found else None
 
