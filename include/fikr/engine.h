@@ -22,8 +22,9 @@ struct fk_engine_params {
     enum fk_mla mla;
     int n_batch;            /* rows of a prefill chunk; 0: 512 */
     int page_tokens;        /* 0: 64; a power of two from 16 to 256 */
-    uint64_t kv_bytes_max;  /* cache of all sessions together, reused prefixes included; 0: what
-                               n_ctx needs twice, at least 64 MiB */
+    /* Cache of all sessions together, prefixes of earlier ones included. 0: twice what n_ctx needs, at
+     * least 64 MiB, and old prefixes give way once n_ctx's worth is in use. */
+    uint64_t kv_bytes_max;
     void *reserved[8];
 };
 FK_API void fk_engine_default_params(struct fk_engine_params *p);

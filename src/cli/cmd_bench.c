@@ -225,10 +225,9 @@ static enum fk_status prepare(struct bench *b, struct opened *o, struct fk_error
     TRY(fk_model_get_info(o->model, &info));
     for (size_t i = 0; i < a->batch.n; i++)
         if ((uint64_t)a->batch.values[i] > n_most) n_most = (uint64_t)a->batch.values[i];
-    /* Pages are at most 256 tokens; twice f16 is f32. */
-    p.kv_bytes_max = info.kv_bytes_per_token_f16 * 2 *
-                     (n_most * ((uint64_t)a->tg + 264) + 2 * (uint64_t)longest + 512);
-    if (p.kv_bytes_max < 64 << 20) p.kv_bytes_max = 64 << 20;
+    /* The default holds two contexts. Pages are at most 256 tokens; twice f16 is f32. */
+    uint64_t n_cached = n_most * ((uint64_t)a->tg + 264) + (uint64_t)longest;
+    if (n_cached > 2 * (uint64_t)p.n_ctx) p.kv_bytes_max = info.kv_bytes_per_token_f16 * 2 * n_cached;
     TRY(opened_engine(o, &p, err));
     b->engine = o->engine;
     b->ids = mem_array((size_t)a->pp, sizeof *b->ids, MEM_CLI);

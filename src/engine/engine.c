@@ -54,9 +54,10 @@ enum fk_status engine_plan(struct engine_plan *out, const struct model *m,
     if (out->kv.page_bytes > UINT64_MAX / (2 * n_pages))
         return fail(err, FK_ETOOBIG, "a cache of %d tokens is too large: %zu bytes a page", out->n_ctx,
                     out->kv.page_bytes);
-    out->kv_bytes_max = p->kv_bytes_max;
+    out->kv_bytes_max = out->kv_bytes_wanted = p->kv_bytes_max;
     if (!out->kv_bytes_max) {
-        out->kv_bytes_max = 2 * n_pages * out->kv.page_bytes;
+        out->kv_bytes_wanted = n_pages * out->kv.page_bytes;
+        out->kv_bytes_max = 2 * out->kv_bytes_wanted;
         if (out->kv_bytes_max < DEFAULT_KV_BYTES && out->kv.page_bytes <= DEFAULT_KV_BYTES)
             out->kv_bytes_max = DEFAULT_KV_BYTES;
     }
@@ -113,6 +114,7 @@ enum fk_status engine_create(fk_engine **out, const struct model *m,
     TRY_GOTO(device_cpu_create(&e->device, &dp, err), failed);
     ops_init(&e->ops, e->device, 0);
     TRY_GOTO(kv_pool_init(&e->pool, &e->plan.kv, plan.kv_bytes_max, err), failed);
+    e->pool.n_wanted = (int32_t)(plan.kv_bytes_wanted / plan.kv.page_bytes);
     TRY_GOTO(prefix_init(&e->tree, &e->pool, err), failed);
     TRY_GOTO(sampler_init(&e->sampler, m->config.n_vocab, err), failed);
     TRY_GOTO(find_tags(&e->tags, m->tokenizer, err), failed);

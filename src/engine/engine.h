@@ -17,6 +17,7 @@
 struct engine_plan {
     int n_ctx, n_batch;
     uint64_t kv_bytes_max;
+    uint64_t kv_bytes_wanted; /* beyond this only living sessions make the cache grow */
     struct kv_layout kv;
 };
 enum fk_status engine_plan(struct engine_plan *out, const struct model *m,

@@ -18,7 +18,8 @@ enum fk_status kv_pool_init(struct kv_pool *p, const struct kv_layout *layout, u
         return fail(err, FK_EINVAL, "kv_bytes_max is %llu; one page of %d tokens takes %zu bytes",
                     (unsigned long long)bytes_max, layout->page_tokens, layout->page_bytes);
     if (n > MAX_PAGES) n = MAX_PAGES;
-    *p = (struct kv_pool){.layout = layout, .n_pages = (int32_t)n, .n_free = (int32_t)n};
+    *p = (struct kv_pool){.layout = layout, .n_pages = (int32_t)n, .n_free = (int32_t)n,
+                          .n_wanted = (int32_t)n};
     p->map_bytes = (size_t)n * layout->page_bytes;
     p->refs = mem_calloc((size_t)n, sizeof *p->refs, MEM_ENGINE);
     p->free_pages = mem_array((size_t)n, sizeof *p->free_pages, MEM_ENGINE);

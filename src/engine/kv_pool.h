@@ -10,6 +10,7 @@ struct kv_pool {
     uint8_t *base;                  /* [n_pages][page_bytes], touched only as pages are taken */
     size_t map_bytes;
     int32_t n_pages, n_free;
+    int32_t n_wanted;               /* with so many in use, forgotten prefixes give way to new pages */
     int32_t *refs;                  /* [n_pages]; 0: free */
     int32_t *free_pages;            /* a stack: the page released last is taken first */
 };

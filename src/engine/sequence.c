@@ -97,6 +97,7 @@ void sequence_set(struct sequence *s, const int32_t *ids, int n)
 
 static int32_t take(struct sequence *s)
 {
+    if (s->pool->n_pages - s->pool->n_free >= s->pool->n_wanted) prefix_evict_one(s->tree);
     int32_t page = kv_pool_take(s->pool);
     while (page < 0 && prefix_evict_one(s->tree)) page = kv_pool_take(s->pool);
     return page;
