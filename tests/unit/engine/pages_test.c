@@ -198,6 +198,32 @@ static void a_full_cache_refuses_and_loses_nothing(void **state)
     shelf_close(&h);
 }
 
+/* Beyond n_wanted pages, what nobody uses gives way although other pages are free. */
+static void old_prefixes_give_way_early(void **state)
+{
+    (void)state;
+    struct shelf h;
+    int32_t ids[CAP];
+    shelf_open(&h, 16);
+    h.pool.n_wanted = 4;
+    struct sequence *s = sequence_new(&h), *other = sequence_new(&h);
+    for (int turn = 0; turn < 5; turn++) {
+        for (int i = 0; i < CAP; i++) ids[i] = 1000 * turn + i;
+        sequence_set(s, ids, 48);
+        assert_int_equal(compute(s, 48), FK_OK);
+        assert_in_range(h.pool.n_pages - h.pool.n_free, 3, 4);
+    }
+    count_up(ids, CAP); /* living sequences may have more */
+    sequence_set(other, ids, 96);
+    assert_int_equal(compute(other, 96), FK_OK);
+    assert_int_equal(h.pool.n_pages - h.pool.n_free, 9);
+    check(s);
+    check(other);
+    sequence_drop(s);
+    sequence_drop(other);
+    shelf_close(&h);
+}
+
 /* Many sequences, few tokens, few pages: every kind of sharing, truncation and eviction. */
 static void random_use_keeps_every_prefix(void **state)
 {
@@ -241,6 +267,7 @@ int main(void)
         cmocka_unit_test(a_shared_page_is_copied_before_it_is_written),
         cmocka_unit_test(the_least_used_leaf_goes_first),
         cmocka_unit_test(a_full_cache_refuses_and_loses_nothing),
+        cmocka_unit_test(old_prefixes_give_way_early),
         cmocka_unit_test(random_use_keeps_every_prefix),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
