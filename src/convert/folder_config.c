@@ -69,6 +69,17 @@ static enum fk_status find_llama3(const struct gguf *g, const struct model_confi
                 "low_freq_factor 1 and high_freq_factor 4");
 }
 
+/* Only what the file says: others' defaults are the same. */
+static void copy_beta(json_t *scaling, const struct gguf *g, const struct model_config *c,
+                      const char *name)
+{
+    char key[96];
+    double v = 0;
+    snprintf(key, sizeof key, "%s.rope.scaling.yarn_%s", c->architecture, name);
+    gguf_get_f64(g, key, false, 0, 1e9, &v, NULL);
+    if (v > 0) put_real(scaling, name, (float)v);
+}
+
 static enum fk_status put_rope(json_t *o, const struct gguf *g, const struct model_config *c,
                                struct fk_error *err)
 {
@@ -88,8 +99,8 @@ static enum fk_status put_rope(json_t *o, const struct gguf *g, const struct mod
         char key[96];
         double all = 0, factor = 0;
         put_int(scaling, "original_max_position_embeddings", s->n_ctx_orig);
-        put_real(scaling, "beta_fast", s->beta_fast);
-        put_real(scaling, "beta_slow", s->beta_slow);
+        copy_beta(scaling, g, c, "beta_fast");
+        copy_beta(scaling, g, c, "beta_slow");
         snprintf(key, sizeof key, "%s.rope.scaling.yarn_log_multiplier", c->architecture);
         gguf_get_f64(g, key, false, 0, 100, &all, NULL);
         if (all > 0) {
@@ -122,7 +133,7 @@ static void put_gemma3(json_t *o, const struct gguf *g, const struct model_confi
     json_object_set_new(o, "layer_types", types);
     put_int(o, "sliding_window", c->window);
     put_int(o, "sliding_window_pattern", c->window_pattern);
-    put_real(o, "query_pre_attn_scalar", roundf(1 / (c->attn_scale * c->attn_scale) * 1024) / 1024);
+    put_int(o, "query_pre_attn_scalar", lroundf(1 / (c->attn_scale * c->attn_scale)));
     put_str(o, "hidden_activation", "gelu_pytorch_tanh");
     json_object_set_new(o, "attn_logit_softcapping",
                         c->attn_softcap > 0 ? real(c->attn_softcap) : json_null());

@@ -112,7 +112,8 @@ static void put_post(const struct vocab_out *v, struct buf *b, bool adds_bos)
     struct buf name;
     buf_init(&name, 0, MEM_FILE);
     put_json(&name, token_at(v, (uint64_t)bos));
-    const char *s = name.data ? name.data : "\"\"";
+    b->failed |= name.failed;
+    const char *s = name.data ? name.data : "";
     buf_printf(b, "\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":"
                "{\"id\":%s,\"type_id\":0}},{\"Sequence\":{\"id\":\"A\",\"type_id\":0}}],\"pair\":["
                "{\"SpecialToken\":{\"id\":%s,\"type_id\":0}},{\"Sequence\":{\"id\":\"A\",\"type_id\":0}},"

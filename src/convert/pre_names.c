@@ -2,7 +2,6 @@
  * pre_names.c - the published pre-tokenizers: their patterns in tokenizer.json on one side, the names
  * of tokenizer.ggml.pre on the other. text/pre_patterns.h has what the names mean. */
 #include <string.h>
-#include "src/base/buf.h"
 #include "src/convert/vocab_in.h"
 
 #define CASED "[^\\r\\n\\p{L}\\p{N}]?"
@@ -46,8 +45,10 @@ static const struct pre {
     {"gpt-2", {GPT2}, 0, -1},
 };
 
+#define MAX_PATTERN 2048
+
 /* What one entry of a pre_tokenizer does, in the words above; "" for nothing. NULL: not known. */
-static const char *step_of(const json_t *step, struct buf *b)
+static const char *step_of(const json_t *step, char b[MAX_PATTERN])
 {
     const char *type = json_string_value(json_object_get(step, "type"));
     if (!type) return NULL;
@@ -59,13 +60,13 @@ static const char *step_of(const json_t *step, struct buf *b)
     }
     const char *regex = json_string_value(json_object_get(json_object_get(step, "pattern"), "Regex"));
     if (strcmp(type, "Split") != 0 || !regex) return NULL;
-    buf_clear(b);
-    for (; *regex; regex++) { /* some write line ends as they are, some escaped */
-        if (*regex == '\r') buf_puts(b, "\\r");
-        else if (*regex == '\n') buf_puts(b, "\\n");
-        else buf_putc(b, *regex);
+    size_t n = 0;
+    for (; *regex && n < MAX_PATTERN - 2; regex++) { /* some write line ends as they are, some escaped */
+        if (*regex == '\r' || *regex == '\n') b[n++] = '\\';
+        b[n++] = *regex == '\r' ? 'r' : *regex == '\n' ? 'n' : *regex;
     }
-    return b->failed || !b->data ? NULL : b->data;
+    b[n] = 0;
+    return b; /* a longer one is cut: only deepseek-llm has one, and it is told by its beginning */
 }
 
 static bool has_nfc(const json_t *normalizer)
@@ -80,8 +81,9 @@ static bool has_nfc(const json_t *normalizer)
     return false;
 }
 
-static bool matches(const struct pre *p, const json_t *list, struct buf *b)
+static bool matches(const struct pre *p, const json_t *list)
 {
+    char b[MAX_PATTERN];
     size_t k = 0;
     for (size_t i = 0; i < json_array_size(list); i++) {
         if (k < 4 && p->steps[k] && strcmp(p->steps[k], ANY) == 0) return true;
@@ -103,9 +105,7 @@ const char *pre_name_of(const json_t *pre_tokenizer, const json_t *normalizer, b
     json_t *list = json_object_get(pre_tokenizer, "pretokenizers");
     json_t *one = NULL;
     const char *name = NULL;
-    struct buf b;
     bool nfc = has_nfc(normalizer);
-    buf_init(&b, 1 << 16, MEM_FILE);
     if (!list) {
         list = one = json_array();
         json_array_append(one, (json_t *)(uintptr_t)pre_tokenizer);
@@ -113,10 +113,9 @@ const char *pre_name_of(const json_t *pre_tokenizer, const json_t *normalizer, b
     for (size_t i = 0; i < sizeof pres / sizeof *pres && !name; i++) {
         if (pres[i].nfc >= 0 && pres[i].nfc != nfc) continue;
         if (pres[i].ignore_merges >= 0 && pres[i].ignore_merges != ignore_merges) continue;
-        if (matches(&pres[i], list, &b)) name = pres[i].name;
+        if (matches(&pres[i], list)) name = pres[i].name;
     }
     json_decref(one);
-    buf_fini(&b);
     return name;
 }
 

@@ -73,11 +73,12 @@ static enum fk_status set_order(struct builder *b, struct plan_tensor *t, const 
 {
     if (b->c->family != FAMILY_LLAMA || (n->kind != HF_QUERY && n->kind != HF_KEY)) return FK_OK;
     uint64_t n_heads = (uint64_t)(n->kind == HF_QUERY ? b->c->n_heads : b->c->n_kv_heads);
-    if (n_rows % n_heads || n_rows / n_heads % 2)
+    uint64_t head_dim = (uint64_t)b->c->head_dim;
+    if (n_rows != n_heads * head_dim || head_dim % 2)
         return fail(b->err, FK_EFORMAT, "tensor '%s' has %" PRIu64 " rows, which are no %" PRIu64
-                    " heads of pairs", b->name, n_rows, n_heads);
+                    " heads of %" PRIu64, b->name, n_rows, n_heads, head_dim);
     t->order = ROWS_TO_PAIRS;
-    t->head_rows = n_rows / n_heads;
+    t->head_rows = head_dim;
     return FK_OK;
 }
 

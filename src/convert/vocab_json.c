@@ -172,7 +172,7 @@ static enum fk_status score_merge(struct vocab_in *v, const struct gguf_str pair
     if (id < 0)
         return fail(err, FK_EFORMAT, "%s: merge %zu makes '%.*s', which is no token", v->path, rank,
                     n < 64 ? (int)n : 64, joined);
-    if (v->scores[id] == NO_SCORE) v->scores[id] = -(float)rank;
+    if (v->scores[id] == NO_SCORE) v->scores[id] = rank ? -(float)rank : 0;
     return FK_OK;
 }
 
@@ -263,8 +263,8 @@ static void read_post(struct vocab_in *v, const json_t *post)
         const json_t *single = json_object_get(p, "single");
         size_t k = json_array_size(single);
         if (!type || strcmp(type, "TemplateProcessing") != 0 || k < 2) continue;
-        v->add_bos = json_object_get(json_array_get(single, 0), "SpecialToken") != NULL;
-        v->add_eos = json_object_get(json_array_get(single, k - 1), "SpecialToken") != NULL;
+        if (json_object_get(json_array_get(single, 0), "SpecialToken")) v->add_bos = 1;
+        if (json_object_get(json_array_get(single, k - 1), "SpecialToken")) v->add_eos = 1;
     }
 }
 
