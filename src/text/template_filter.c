@@ -63,7 +63,7 @@ static bool f_trim(struct jrun *r, struct jvalue v, const struct jvalue *a, stru
     struct jvalue chars = a[0];
     if (!jinja_text(r, v, &v) || (given(chars) && !jinja_text(r, chars, &chars))) return false;
     *out = jinja_trim(v, given(chars) ? &chars : NULL, JTRIM_BOTH);
-    return jinja_work(r, (v.n - out->n) * (given(chars) ? chars.n + 1 : 1));
+    return jinja_work_slowly(r, (v.n - out->n) * (given(chars) ? 8 + chars.n / 4 : 2));
 }
 
 static bool f_replace(struct jrun *r, struct jvalue v, const struct jvalue *a, struct jvalue *out)

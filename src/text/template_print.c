@@ -80,7 +80,7 @@ static bool repr_char(struct jrun *r, struct jgrow *g, struct jvalue c, char quo
                      cp);
     }
     if (!esc[0]) return jinja_put_str(r, g, c);
-    return jinja_put(r, g, esc, strlen(esc), c.marks ? c.marks[0] : c.trusted);
+    return jinja_spend(r, 1) && jinja_put(r, g, esc, strlen(esc), c.marks ? c.marks[0] : c.trusted);
 }
 
 static bool repr_str(struct jrun *r, struct jgrow *g, struct jvalue s)
@@ -93,7 +93,7 @@ static bool repr_str(struct jrun *r, struct jgrow *g, struct jvalue s)
         if (!repr_char(r, g, jinja_sub(s, at, n), quote)) return false;
         at += n;
     }
-    return jinja_work(r, s.n) && jinja_put(r, g, &quote, 1, false);
+    return jinja_spend(r, s.n / 2) && jinja_put(r, g, &quote, 1, false);
 }
 
 static bool put(struct jrun *r, struct jgrow *g, const char *s)

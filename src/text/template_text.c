@@ -42,6 +42,7 @@ static size_t last_char(struct jvalue s) /* where the last character begins; s i
 static bool is_trimmed(struct jvalue c, const struct jvalue *chars)
 {
     size_t len, at;
+    if (!chars && c.n == 1) return jinja_is_space((unsigned char)c.u.s[0]);
     if (chars) return jinja_find(*chars, c, 0, &at);
     return jinja_is_space(utf8_decode(c.u.s, c.n, &len));
 }
@@ -142,25 +143,53 @@ static bool put_cased(struct jrun *r, struct jgrow *g, struct jvalue c, uint32_t
     return jinja_put(r, g, bytes, n, trusted);
 }
 
+struct recaser { enum jcase how; bool first; };
+
+static bool next_upper(const struct recaser *c)
+{
+    return c->how == JCASE_UPPER || (c->how != JCASE_LOWER && c->first);
+}
+
+static void advance(struct recaser *c, uint32_t cp, bool cased)
+{
+    if (c->how == JCASE_CAPITALIZE) c->first = false;
+    else if (c->how == JCASE_TITLE) c->first = !cased;
+    else if (c->how == JCASE_WORDS)
+        c->first = jinja_is_space(cp) || (cp && cp < 0x80 && strchr("-({[<", (int)cp));
+}
+
+/* The ASCII at the front of s: copied whole, then changed where it lies. */
+static bool recase_ascii(struct jrun *r, struct jgrow *g, struct jvalue s, struct recaser *c)
+{
+    size_t from = g->n;
+    if (!jinja_put_str(r, g, s)) return false;
+    for (char *p = g->p + from; p < g->p + g->n; p++) {
+        bool letter = (unsigned)((*p | 32) - 'a') < 26;
+        bool up = next_upper(c);
+        advance(c, (unsigned char)*p, letter);
+        if (letter) *p = (char)(up ? *p & ~32 : *p | 32);
+    }
+    return true;
+}
+
 /* One-to-one mappings of Unicode, and sharp s; the few others that change the length stay as they
  * are. JCASE_WORDS is Jinja's |title: words begin after white space, hyphens and open brackets. */
 bool jinja_recase(struct jrun *r, struct jvalue s, enum jcase how, struct jvalue *out)
 {
     struct jgrow *g = jinja_grow(r, s.n + 4);
-    if (!g) return false;
-    bool first = true;
-    for (size_t at = 0; at < s.n;) {
-        size_t len;
+    struct recaser c = {how, true};
+    if (!g || !jinja_work_slowly(r, s.n)) return false;
+    for (size_t at = 0, len; at < s.n; at += len) {
+        for (len = 0; at + len < s.n && !(s.u.s[at + len] & 0x80);) len++;
+        if (len) {
+            if (!recase_ascii(r, g, jinja_sub(s, at, len), &c)) return false;
+            continue;
+        }
         uint32_t cp = utf8_decode(s.u.s + at, s.n - at, &len);
-        bool up = how == JCASE_UPPER || (how != JCASE_LOWER && first);
-        if (!jinja_spend(r, at % 16 == 0) ||
-            !put_cased(r, g, jinja_sub(s, at, len), cp, up, how == JCASE_UPPER))
+        if (!put_cased(r, g, jinja_sub(s, at, len), cp, next_upper(&c), how == JCASE_UPPER) ||
+            !jinja_spend(r, 1))
             return false;
-        if (how == JCASE_CAPITALIZE) first = false;
-        else if (how == JCASE_TITLE) first = !is_cased(cp);
-        else if (how == JCASE_WORDS)
-            first = jinja_is_space(cp) || (cp && cp < 0x80 && strchr("-({[<", (int)cp));
-        at += len;
+        advance(&c, cp, is_cased(cp));
     }
     *out = jinja_grown(g);
     out->markup = s.markup;
@@ -213,7 +242,7 @@ static void reverse(struct jlist *l)
 bool jinja_split(struct jrun *r, struct jvalue s, const struct jvalue *sep, int64_t max,
                  bool from_right, struct jlist *out)
 {
-    if (!jinja_work(r, s.n)) return false;
+    if (!(sep && !from_right ? jinja_work(r, s.n) : jinja_spend(r, s.n / 2))) return false;
     if (sep && !sep->n) return jinja_fail(r, "split needs a separator that is not empty");
     size_t at, from = 0;
     if (!from_right) {
@@ -248,7 +277,7 @@ static bool ends_line(uint32_t cp)
 
 bool jinja_splitlines(struct jrun *r, struct jvalue s, bool keep_ends, struct jlist *out)
 {
-    if (!jinja_work(r, s.n)) return false;
+    if (!jinja_work_slowly(r, s.n)) return false;
     size_t from = 0, at = 0, len;
     while (at < s.n) {
         uint32_t cp = utf8_decode(s.u.s + at, s.n - at, &len);

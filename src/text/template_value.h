@@ -78,6 +78,7 @@ void *jinja_alloc(struct jrun *r, size_t bytes);
 /* Fuel: false when it is used up. Work on bytes costs one step for 128 of them. */
 bool jinja_spend(struct jrun *r, uint64_t steps);
 bool jinja_work(struct jrun *r, size_t bytes);
+bool jinja_work_slowly(struct jrun *r, size_t bytes); /* one for 16: character by character */
 bool jinja_fail(struct jrun *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 bool jinja_vfail(struct jrun *r, const char *fmt, __builtin_va_list ap);
 
