@@ -12,11 +12,14 @@
 #include "src/base/fail.h"
 #include "src/base/utf8.h"
 #include "src/cli/signals.h"
+#include "src/cli/term.h"
 
 #define MAX_INPUT ((size_t)1 << 30)
 
 enum fk_status fileio_read_stdin(struct buf *out, struct fk_error *err)
 {
+    if (term_is_tty(stdin) && term_is_tty(stderr))
+        fputs("(the text, then Ctrl-D on a line of its own)\n", stderr);
     for (;;) {
         if (signals_interrupted()) return fail(err, FK_ECANCELLED, "interrupted");
         if (!buf_reserve(out, 65536)) return fail_nomem(err, out->n + 65536, "standard input");
