@@ -218,7 +218,7 @@ static enum fk_status pick_template(const fk_model *m, const struct fk_chat_para
         return FK_OK;
     }
     struct gguf_str s = {NULL, 0};
-    if (p->tools_json && *p->tools_json)
+    if (m->gguf && p->tools_json && *p->tools_json)
         TRY(gguf_get_str(m->gguf, "tokenizer.chat_template.tool_use", false, &s, err));
     if (s.n) {
         *text = *copy = mem_strndup(s.p, s.n, MEM_TEXT);
