@@ -132,6 +132,7 @@ static struct problem problem_new(const struct variant *v, int type, int64_t n_r
     memset(p.sums, 0, (size_t)(n_x * n_rows) * 8);
     for (int64_t r = 0; r < n_rows; r++)
         fill_weights(type, p.w.data + (size_t)r * p.w_row_bytes, row_bytes, fw);
+    memset(p.x.data, 0xff, p.x.bytes); /* what pads the rows is NaN: nobody may use it */
     fill_floats(p.values, n_x * k, fx);
     for (int64_t t = 0; t < n_x; t++)
         encode(types[type].act, p.values + t * k, k, p.x.data + (size_t)t * p.x_row_bytes);
