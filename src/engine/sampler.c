@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  * sampler.c - bias, penalties, temperature, top-k, top-p, min-p, and the draw. Allocates nothing.
  *
- * No sorting: top-k and top-p each need one cut in the order of (logit down, id up), which radix
- * selection over the bits of the logit finds in three passes. The draw walks ids in ascending
- * order, so it is the same however the cut was found. */
+ * No sorting. A vocabulary has 150,000 tokens of which some dozens matter, so a threshold that no
+ * wanted token lies below is found first, from the maxima of blocks and from bounds, and only what
+ * reaches it becomes a candidate. Then top-k and top-p each need one cut in the order of (logit down,
+ * id up), which radix selection over the bits of the logit finds in three passes. The draw walks ids
+ * in ascending order, so it is the same however the cut was found. */
 #include "src/engine/sampler.h"
 #include <math.h>
 #include <string.h>
@@ -12,7 +14,10 @@
 #include "src/base/rng.h"
 
 #define STREAM_SAMPLE 1
-#define LANES 16
+#define BLOCK 64
+
+typedef float float4 __attribute__((vector_size(16), aligned(4), may_alias));
+typedef int32_t int4 __attribute__((vector_size(16)));
 
 enum fk_status sampler_init(struct sampler *s, int n_vocab, struct fk_error *err)
 {
@@ -22,7 +27,8 @@ enum fk_status sampler_init(struct sampler *s, int n_vocab, struct fk_error *err
     s->p = mem_array(n, sizeof *s->p, MEM_ENGINE);
     s->ids = mem_array(n, sizeof *s->ids, MEM_ENGINE);
     s->counts = mem_calloc(n, sizeof *s->counts, MEM_ENGINE);
-    if (s->x && s->p && s->ids && s->counts) return FK_OK;
+    s->block_max = mem_array(2 * (n / BLOCK + 1), sizeof *s->block_max, MEM_ENGINE);
+    if (s->x && s->p && s->ids && s->counts && s->block_max) return FK_OK;
     sampler_fini(s);
     return fail_nomem(err, 4 * n * sizeof(float), "the sampler");
 }
@@ -33,6 +39,7 @@ void sampler_fini(struct sampler *s)
     mem_free(s->p);
     mem_free(s->ids);
     mem_free(s->counts);
+    mem_free(s->block_max);
     *s = (struct sampler){0};
 }
 
@@ -67,53 +74,61 @@ enum fk_status sampling_check(const struct fk_sampling *p, int n_vocab, struct f
     return FK_OK;
 }
 
-/* e^v for v <= 0, within 3e-7 relative; written out so that the compiler uses vectors. */
-static inline float exp_negative(float v)
+/* e^v for v <= 0, within 3e-7 relative: 2^whole times a polynomial on [-1/2, 1/2]. */
+static inline float4 exp_negative(float4 v)
 {
-    v = v > -87 ? v : -87;
-    float t = v * 1.44269504f, whole = (float)(int32_t)(t - 0.5f), f = t - whole;
-    float r = 1.5403530e-4f;
-    r = r * f + 1.3333558e-3f;
+    const float4 least = {-87, -87, -87, -87};
+    int4 above = v > least;
+    v = (float4)(((int4)v & above) | ((int4)least & ~above));
+    float4 t = v * 1.44269504f;
+    int4 whole = __builtin_convertvector(t - 0.5f, int4);
+    float4 f = t - __builtin_convertvector(whole, float4);
+    float4 r = f * 1.5403530e-4f + 1.3333558e-3f;
     r = r * f + 9.6181291e-3f;
     r = r * f + 5.5504109e-2f;
     r = r * f + 2.4022651e-1f;
     r = r * f + 6.9314718e-1f;
-    r = r * f + 1;
-    union { int32_t i; float f; } scale = {((int32_t)whole + 127) << 23};
-    return r * scale.f;
+    r = r * f + 1.0f;
+    return r * (float4)((whole + 127) << 23);
+}
+
+static float exp_one(float v)
+{
+    return exp_negative((float4){v, v, v, v})[0];
+}
+
+static float4 max4(float4 a, float4 b)
+{
+    int4 above = a > b;
+    return (float4)(((int4)a & above) | ((int4)b & ~above));
 }
 
 static float max_of(const float *x, int n)
 {
-    float m[LANES], best = x[0];
+    float best = x[0];
     int i = 0;
-    for (int j = 0; j < LANES; j++) m[j] = best;
-    for (; i + LANES <= n; i += LANES)
-        for (int j = 0; j < LANES; j++) m[j] = x[i + j] > m[j] ? x[i + j] : m[j];
+    float4 m[4] = {{best, best, best, best}, {best, best, best, best},
+                   {best, best, best, best}, {best, best, best, best}};
+    for (; i + 16 <= n; i += 16)
+        for (int j = 0; j < 4; j++) m[j] = max4(*(const float4 *)(x + i + 4 * j), m[j]);
+    float4 all = max4(max4(m[0], m[1]), max4(m[2], m[3]));
+    for (int j = 0; j < 4; j++) best = all[j] > best ? all[j] : best;
     for (; i < n; i++) best = x[i] > best ? x[i] : best;
-    for (int j = 0; j < LANES; j++) best = m[j] > best ? m[j] : best;
     return best;
 }
 
-/* out[i] = exp((x[i] - max) * scale) if out is given; returns their sum. */
-static double exp_all(const float *x, int n, float max, float scale, float *out)
+/* sum of exp((x[i] - max) * scale) */
+static double sum_exp(const float *x, int n, float max, float scale)
 {
     double sum = 0;
     for (int i = 0; i < n;) {
-        float lanes[LANES] = {0};
+        float4 part[2] = {{0}, {0}};
         int end = n - i > 4096 ? i + 4096 : n; /* floats add up a short way only */
-        for (; i + LANES <= end; i += LANES)
-            for (int j = 0; j < LANES; j++) {
-                float e = exp_negative((x[i + j] - max) * scale);
-                if (out) out[i + j] = e;
-                lanes[j] += e;
-            }
-        for (; i < end; i++) {
-            float e = exp_negative((x[i] - max) * scale);
-            if (out) out[i] = e;
-            lanes[0] += e;
-        }
-        for (int j = 0; j < LANES; j++) sum += (double)lanes[j];
+        for (; i + 8 <= end; i += 8)
+            for (int j = 0; j < 2; j++)
+                part[j] += exp_negative((*(const float4 *)(x + i + 4 * j) - max) * scale);
+        for (; i < end; i++) part[0][0] += exp_one((x[i] - max) * scale);
+        for (int j = 0; j < 4; j++) sum += (double)part[0][j] + (double)part[1][j];
     }
     return sum;
 }
@@ -121,7 +136,7 @@ static double exp_all(const float *x, int n, float max, float scale, float *out)
 float logits_logprob(const float *logits, int n_vocab, int32_t id)
 {
     float max = max_of(logits, n_vocab);
-    double sum = exp_all(logits, n_vocab, max, 1, NULL);
+    double sum = sum_exp(logits, n_vocab, max, 1);
     return (float)((double)(logits[id] - max) - log(sum));
 }
 
@@ -170,10 +185,10 @@ static int keep_best(const struct sampler *s, int n, double target, bool by_mass
     for (int pass = 0; pass < 3; pass++) {
         double hist[2048] = {0};
         uint32_t n_digits = 1u << bits[pass], known = pass ? ~0u << shifts[pass - 1] : 0;
-        for (int i = 0; i < n; i++) {
-            uint32_t o = order_of(s->x[s->ids[i]]);
+        for (int j = 0; j < n; j++) {
+            uint32_t o = order_of(s->x[s->ids[j]]);
             if ((o & known) != cut) continue;
-            hist[o >> shifts[pass] & (n_digits - 1)] += by_mass ? (double)s->p[s->ids[i]] : 1;
+            hist[o >> shifts[pass] & (n_digits - 1)] += by_mass ? (double)s->p[j] : 1;
         }
         uint32_t digit = n_digits - 1, lowest = digit;
         for (double next = above;; digit--) { /* the last digit that has something, at the latest */
@@ -186,15 +201,15 @@ static int keep_best(const struct sampler *s, int n, double target, bool by_mass
         cut |= digit << shifts[pass];
     }
     int kept = 0;
-    for (int i = 0; i < n; i++) {
-        int32_t id = s->ids[i];
-        uint32_t o = order_of(s->x[id]);
+    for (int j = 0; j < n; j++) {
+        uint32_t o = order_of(s->x[s->ids[j]]);
         if (o < cut) continue;
         if (o == cut) {
             if (above >= target) continue;
-            above += by_mass ? (double)s->p[id] : 1;
+            above += by_mass ? (double)s->p[j] : 1;
         }
-        s->ids[kept++] = id;
+        s->ids[kept] = s->ids[j];
+        s->p[kept++] = s->p[j];
     }
     return kept;
 }
@@ -202,29 +217,110 @@ static int keep_best(const struct sampler *s, int n, double target, bool by_mass
 static double mass_of(const struct sampler *s, int n)
 {
     double sum = 0;
-    for (int i = 0; i < n; i++) sum += (double)s->p[s->ids[i]];
+    for (int j = 0; j < n; j++) sum += (double)s->p[j];
     return sum;
 }
 
-/* Candidates are the ids whose p reaches `least`. */
-static int gather(const struct sampler *s, float least)
+/* The k-th largest of v[0..n), which gets reordered. */
+static float kth_largest(float *v, int n, int k)
+{
+    int lo = 0, hi = n - 1, at = k - 1;
+    while (lo < hi) {
+        float pivot = v[lo + (hi - lo) / 2];
+        int i = lo, j = hi;
+        while (i <= j) {
+            while (v[i] > pivot) i++;
+            while (v[j] < pivot) j--;
+            if (i > j) break;
+            float t = v[i];
+            v[i++] = v[j];
+            v[j--] = t;
+        }
+        if (at <= j) hi = j;
+        else if (at >= i) lo = i;
+        else break;
+    }
+    return v[at];
+}
+
+static float find_block_max(struct sampler *s)
+{
+    int n_blocks = (s->n_vocab + BLOCK - 1) / BLOCK;
+    for (int b = 0; b < n_blocks; b++) {
+        int first = b * BLOCK, left = s->n_vocab - first;
+        s->block_max[b] = max_of(s->x + first, left < BLOCK ? left : BLOCK);
+    }
+    return max_of(s->block_max, n_blocks);
+}
+
+/* Candidates are the ids whose x reaches `least`; p = exp((x - max) * scale). */
+static int gather(struct sampler *s, float least, float max, float scale)
 {
     int n = 0;
-    for (int32_t i = 0; i < s->n_vocab; i++) {
-        s->ids[n] = i;
-        n += s->p[i] >= least;
+    for (int first = 0, b = 0; first < s->n_vocab; first += BLOCK, b++) {
+        if (s->block_max[b] < least) continue;
+        int end = s->n_vocab - first < BLOCK ? s->n_vocab : first + BLOCK;
+        for (int i = first; i < end; i++) {
+            s->ids[n] = i;
+            n += s->x[i] >= least;
+        }
     }
+    int j = 0;
+    for (; j + 4 <= n; j += 4) {
+        const int32_t *id = s->ids + j;
+        float4 x = {s->x[id[0]], s->x[id[1]], s->x[id[2]], s->x[id[3]]};
+        *(float4 *)(s->p + j) = exp_negative((x - max) * scale);
+    }
+    for (; j < n; j++) s->p[j] = exp_one((s->x[s->ids[j]] - max) * scale);
     return n;
 }
 
 static int32_t draw(const struct sampler *s, int n, double u)
 {
     double left = u * mass_of(s, n);
-    for (int i = 0; i < n; i++) {
-        left -= (double)s->p[s->ids[i]];
-        if (left < 0) return s->ids[i];
+    for (int j = 0; j < n; j++) {
+        left -= (double)s->p[j];
+        if (left < 0) return s->ids[j];
     }
     return s->ids[n - 1];
+}
+
+/* Filters s->x and draws. */
+static int32_t filter_and_draw(struct sampler *s, const struct fk_sampling *p, double u)
+{
+    float scale = 1 / p->temperature, max = find_block_max(s), least = -INFINITY;
+    bool has_k = p->top_k > 0 && p->top_k < s->n_vocab, has_p = p->top_p < 1;
+    double all = 0;
+    int n_blocks = (s->n_vocab + BLOCK - 1) / BLOCK;
+    if (has_k && p->top_k <= n_blocks) {
+        /* At least top_k logits reach the top_k-th largest maximum of a block. */
+        float *order = s->block_max + n_blocks;
+        memcpy(order, s->block_max, (size_t)n_blocks * sizeof *order);
+        least = kth_largest(order, n_blocks, p->top_k);
+    } else if (has_p && !has_k) {
+        /* What has less than the n-th part of 1 - top_p can be in no top-p set: all of it together
+         * is less than 1 - top_p. */
+        all = sum_exp(s->x, s->n_vocab, max, scale);
+        double share = (1 - (double)p->top_p) * all / s->n_vocab;
+        least = (float)((double)max + (double)p->temperature * (log(share) - 1e-3));
+    }
+    if (p->min_p > 0 && !(has_k && has_p)) {
+        float reach = max + p->temperature * (logf(p->min_p) - 1e-3f);
+        least = reach > least ? reach : least;
+    }
+    int n = gather(s, least, max, scale);
+    if (has_k) n = keep_best(s, n, p->top_k, false);
+    if (has_p) n = keep_best(s, n, (double)p->top_p * (has_k ? mass_of(s, n) : all), true);
+    if (p->min_p > 0) {
+        int kept = 0;
+        for (int j = 0; j < n; j++) {
+            if (s->p[j] < p->min_p) continue;
+            s->ids[kept] = s->ids[j];
+            s->p[kept++] = s->p[j];
+        }
+        n = kept;
+    }
+    return draw(s, n, u);
 }
 
 int32_t sampler_pick(struct sampler *s, const struct fk_sampling *p, const float *logits,
@@ -238,22 +334,6 @@ int32_t sampler_pick(struct sampler *s, const struct fk_sampling *p, const float
         if (has_penalty(p)) penalize(s, p, tokens, n_tokens);
         x = s->x;
     }
-    float max = max_of(x, s->n_vocab);
-    if (greedy) return first_of(x, s->n_vocab, max);
-
-    double all = exp_all(s->x, s->n_vocab, max, 1 / p->temperature, s->p);
-    bool has_k = p->top_k > 0 && p->top_k < s->n_vocab, has_p = p->top_p < 1;
-    /* What lies below this share can be in no top-p set: all of it together is less than 1 - top_p.
-     * With top-k the share would be of another sum, so everything stays. */
-    float least = has_p && !has_k ? (float)((1 - (double)p->top_p) * all / s->n_vocab * 0.999) : 0;
-    int n = gather(s, least);
-    if (has_k) n = keep_best(s, n, p->top_k, false);
-    if (has_p) n = keep_best(s, n, (double)p->top_p * (has_k ? mass_of(s, n) : all), true);
-    if (p->min_p > 0) {
-        int kept = 0;
-        for (int i = 0; i < n; i++)
-            if (s->p[s->ids[i]] >= p->min_p) s->ids[kept++] = s->ids[i];
-        n = kept;
-    }
-    return draw(s, n, rng_uniform(p->seed, STREAM_SAMPLE, (uint64_t)position));
+    if (greedy) return first_of(x, s->n_vocab, max_of(x, s->n_vocab));
+    return filter_and_draw(s, p, rng_uniform(p->seed, STREAM_SAMPLE, (uint64_t)position));
 }

@@ -11,8 +11,9 @@
 struct sampler {
     int n_vocab;
     float *x;          /* [n_vocab] logits with bias and penalties */
-    float *p;          /* [n_vocab] exp((x - max) / temperature) */
+    float *block_max;  /* of every 64 logits, and room to reorder them */
     int32_t *ids;      /* [n_vocab] candidates, ascending */
+    float *p;          /* [n_vocab] exp((x - max) / temperature) of each candidate */
     int32_t *counts;   /* [n_vocab] of the penalty window; zero between calls */
 };
 
