@@ -61,7 +61,7 @@ def byte_level(pattern, nfc, ignore_merges, specials):
 
 
 def tokenizer(folder, family, n_vocab):
-    specials = ["<|begin|>", "<|end|>", "<|im_end|>", "<think>"]
+    specials = ["<|begin|>", "<|end|>", "<|im_end|>", "<think>", "<|endoftext|>"]
     t = byte_level(QWEN2 if family.startswith("qwen") else LLAMA3, family.startswith("qwen"),
                    not family.startswith("qwen"), specials)
     bos = t.token_to_id(specials[0])
@@ -302,6 +302,59 @@ def f8(args, work):
           and keys["deepseek2.nextn_predict_layers"] == 1, f"{sorted(nextn)}")
 
 
+def sentencepiece(args, work):
+    """tokenizer.model, and the tokenizer.json that transformers makes of it."""
+    import sentencepiece as spm
+    folder = work / "spm"
+    config = dict(configs())["llama"]
+    make_model(folder, "llama", config)
+    for f in ("tokenizer.json", "tokenizer_config.json", "generation_config.json"):
+        (folder / f).unlink()
+    (work / "text").write_text("\n".join(TEXT * 20))
+    spm.SentencePieceTrainer.train(input=str(work / "text"), model_prefix=str(folder / "tokenizer"), vocab_size=470,
+                                   model_type="bpe", byte_fallback=True, character_coverage=0.99, minloglevel=2,
+                                   user_defined_symbols=["[INST]"], hard_vocab_limit=False,
+                                   normalization_rule_name="identity", remove_extra_whitespaces=False)
+    (folder / "tokenizer_config.json").write_text(json.dumps({
+        "tokenizer_class": "LlamaTokenizer", "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>",
+        "add_bos_token": True, "add_eos_token": False, "added_tokens_decoder": {
+            str(i): {"content": t, "special": True, "lstrip": False, "rstrip": False, "normalized": False,
+                     "single_word": False} for i, t in enumerate(["<unk>", "<s>", "</s>"])}}))
+    if args.llama_cpp:
+        against_published(args, work, "spm", folder, ["f32"])
+    fikr(args, folder, work / "spm.gguf")
+    keys = read(work / "spm.gguf")[0]
+    p = spm.SentencePieceProcessor(str(folder / "tokenizer.model"))
+    want = [p.id_to_piece(i) for i in range(p.vocab_size())]
+    check("sentencepiece tokens", keys["tokenizer.ggml.tokens"][:len(want)] == want and keys["tokenizer.ggml.model"] == "llama",
+          f"{len(want)} pieces")
+    check("sentencepiece scores", all(a == b for a, b in zip(keys["tokenizer.ggml.scores"][3:],
+                                                             (p.get_score(i) for i in range(3, len(want))))))
+    fikr(args, work / "spm.gguf", work / "spm-back")
+    fikr(args, work / "spm-back", work / "spm2.gguf")
+    again = read(work / "spm2.gguf")[0]
+    bad = [k for k in keys if k != "general.name" and keys[k] != again.get(k)]
+    check("sentencepiece round trip", not bad, ", ".join(bad))
+    q = spm.SentencePieceProcessor(str(work / "spm-back" / "tokenizer.model"))
+    check("sentencepiece loads what is written", all(p.encode(t) == q.encode(t) for t in TEXT[:6]))
+    (folder / "tokenizer.model").unlink()
+    vocab = {t: i for i, t in enumerate(want)}
+    merges = [(t[:k], t[k:]) for t in sorted(want[3:], key=lambda t: -p.get_score(vocab[t]))  # as transformers makes them
+              for k in range(1, len(t)) if t[:k] in vocab and t[k:] in vocab and not p.is_byte(vocab[t])]
+    tree = {"added_tokens": [{"id": i, "content": t, "special": True} for i, t in enumerate(want[:3])],
+            "normalizer": None, "pre_tokenizer": {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first"},
+            "model": {"type": "BPE", "unk_token": "<unk>", "byte_fallback": True, "vocab": vocab,
+                      "merges": [list(m) for m in merges]}}
+    (folder / "tokenizer.json").write_text(json.dumps(tree))
+    fikr(args, folder, work / "spm3.gguf")
+    ranks = read(work / "spm3.gguf")[0]
+    ids = [i for i, s in enumerate(ranks["tokenizer.ggml.scores"]) if i < len(want) and -1e6 < s and i > 2
+           and ranks["tokenizer.ggml.token_type"][i] == 1]
+    order = sorted(ids, key=lambda i: -ranks["tokenizer.ggml.scores"][i])
+    check("scores of tokenizer.json", len(ids) > 50 and order == sorted(ids, key=lambda i: -p.get_score(i)),
+          f"{len(ids)} merged tokens in the order of tokenizer.model")
+
+
 def main():
     ap = argparse.ArgumentParser()
     ap.add_argument("--fikr", required=True)
@@ -324,6 +377,8 @@ def main():
             round_trip(args, work, name, folder, model)
         if not args.only or "f8" in args.only.split(","):
             f8(args, work)
+        if not args.only or "spm" in args.only.split(","):
+            sentencepiece(args, work)
     finally:
         if not args.keep:
             shutil.rmtree(work)

@@ -302,6 +302,7 @@ static enum fk_status put_config(const struct vocab_out *v, const char *class_na
     json_t *o = json_pack("{s:s, s:b, s:I}", "tokenizer_class", class_name,
                           "clean_up_tokenization_spaces", 0, "model_max_length", (json_int_t)n_ctx);
     json_t *added = json_object();
+    const struct gguf_kv *scores = gguf_find(v->g, "tokenizer.ggml.scores");
     for (size_t i = 0; i < 4; i++) {
         int64_t id = id_of(v, ids[i][1]);
         json_object_set_new(o, ids[i][0], id >= 0 ? token_text(v, id) : json_null());
@@ -309,7 +310,9 @@ static enum fk_status put_config(const struct vocab_out *v, const char *class_na
     for (uint64_t i = 0; i < v->tokens->n_items; i++) {
         char key[24];
         int type = type_at(v, i);
-        if (type != TOKEN_CONTROL && type != TOKEN_USER_DEFINED) continue;
+        double score = -1000; /* of added tokens; others are in tokenizer.model already */
+        if (scores) gguf_item_f64(scores, i, &score);
+        if ((type != TOKEN_CONTROL && type != TOKEN_USER_DEFINED) || score != -1000) continue;
         snprintf(key, sizeof key, "%" PRIu64, i);
         json_object_set_new(added, key, json_pack("{s:o, s:b, s:b, s:b, s:b, s:b}", "content",
                                                   token_text(v, (int64_t)i), "lstrip", 0, "normalized", 0,
