@@ -168,14 +168,21 @@ INLINE struct act act_at(const void *row, int64_t k, int64_t block)
                         (const int32_t *)(const void *)(p + act_q8_sum(k)) + block};
 }
 
-/* lanes += 16 blocks of one row times one token */
-INLINE __m512 dot16(struct type t, const uint8_t *w, struct act x, __m512 lanes)
+/* lanes += up to 16 blocks, in n_groups (a constant) times four, of one row times one token. Blocks
+ * outside of the mask may hold anything: their activations and scales count as zero. */
+INLINE __m512 dot_groups(struct type t, const uint8_t *w, struct act x, __m512 lanes,
+                         const int n_groups, __mmask16 blocks)
 {
     const __m512i order =
         _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
     __m512i sums[4];
     __m128i heads[4];
     for (int i = 0; i < 4; i++) {
+        if (i >= n_groups) {
+            sums[i] = _mm512_setzero_si512();
+            heads[i] = _mm_setzero_si128();
+            continue;
+        }
         struct group g = t.load(w + 4 * i * t.block_bytes);
         __m512i x0 = _mm512_loadu_si512(x.q + 128 * i);
         __m512i x1 = _mm512_loadu_si512(x.q + 128 * i + 64);
@@ -192,13 +199,13 @@ INLINE __m512 dot16(struct type t, const uint8_t *w, struct act x, __m512 lanes)
     __m256i d = _mm256_inserti128_si256(
         _mm256_castsi128_si256(_mm_unpacklo_epi64(heads[0], heads[1])),
         _mm_unpacklo_epi64(heads[2], heads[3]), 1);
-    __m512 scale = _mm512_mul_ps(_mm512_cvtph_ps(d), _mm512_loadu_ps(x.d));
+    __m512 scale = _mm512_mul_ps(_mm512_maskz_cvtph_ps(blocks, d), _mm512_loadu_ps(x.d));
     lanes = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), scale, lanes);
     if (t.has_m) {
         __m256i m = _mm256_inserti128_si256(
             _mm256_castsi128_si256(_mm_unpackhi_epi64(heads[0], heads[1])),
             _mm_unpackhi_epi64(heads[2], heads[3]), 1);
-        lanes = _mm512_fmadd_ps(_mm512_cvtph_ps(m), _mm512_loadu_ps(x.s), lanes);
+        lanes = _mm512_fmadd_ps(_mm512_maskz_cvtph_ps(blocks, m), _mm512_loadu_ps(x.s), lanes);
     }
     return lanes;
 }
@@ -219,15 +226,32 @@ INLINE void fill_tail(struct tail *z, struct act x, int64_t n)
     memcpy(z->sum, x.sum, (size_t)n * 4);
 }
 
-/* y[r] = sum_c W[r,c] x[c] */
-INLINE void mul_one(struct type t, const uint8_t *w, size_t w_row_bytes, int64_t n_rows, int64_t k,
-                    const void *x, float *y)
+/* The last blocks of a row: a row's load may reach into the rows behind it, but not beyond them. */
+INLINE __m512 dot_tail(struct type t, const uint8_t *w, size_t n_readable, const struct tail *z,
+                       int64_t rest, __m512 lanes, const int n_groups)
+{
+    __mmask16 blocks = (__mmask16)((1u << rest) - 1);
+    struct act x = {z->q, z->d, z->s, z->sum};
+    uint8_t copy[16 * 34];
+    if (n_readable < (size_t)(4 * n_groups * t.block_bytes)) {
+        memset(copy, 0, sizeof copy);
+        memcpy(copy, w, (size_t)rest * (size_t)t.block_bytes);
+        w = copy;
+    }
+    return dot_groups(t, w, x, lanes, n_groups, blocks);
+}
+
+/* y[r] = sum_c W[r,c] x[c];  n_groups (a constant) groups of four blocks are the row's tail */
+INLINE void mul_rows(struct type t, const uint8_t *w, size_t w_row_bytes, int64_t n_rows, int64_t k,
+                     const void *x, float *y, const int n_groups)
 {
     int64_t n_blocks = k / 32, whole = n_blocks / 16 * 16, rest = n_blocks - whole;
+    size_t tail_at = (size_t)whole * (size_t)t.block_bytes;
+    size_t end = (size_t)(n_rows - 1) * w_row_bytes + (size_t)n_blocks * (size_t)t.block_bytes;
     struct tail z;
-    if (rest) fill_tail(&z, act_at(x, k, whole), rest);
+    if (n_groups) fill_tail(&z, act_at(x, k, whole), rest);
     for (int64_t r = 0; r < n_rows; r++) {
-        const uint8_t *row = w + (size_t)r * w_row_bytes;
+        size_t at = (size_t)r * w_row_bytes;
         __m512 lanes = _mm512_setzero_ps();
         float total = 0;
         for (int64_t b = 0; b < whole; b += 16) {
@@ -235,19 +259,29 @@ INLINE void mul_one(struct type t, const uint8_t *w, size_t w_row_bytes, int64_t
                 total += add_lanes_tree(lanes);
                 lanes = _mm512_setzero_ps();
             }
-            lanes = dot16(t, row + (size_t)b * (size_t)t.block_bytes, act_at(x, k, b), lanes);
+            lanes = dot_groups(t, w + at + (size_t)b * (size_t)t.block_bytes, act_at(x, k, b), lanes,
+                               4, 0xffff);
         }
-        if (rest) {
-            uint8_t copy[16 * 34] = {0};
-            memcpy(copy, row + (size_t)whole * (size_t)t.block_bytes,
-                   (size_t)rest * (size_t)t.block_bytes);
+        if (n_groups) {
             if (whole && whole % CHUNK == 0) {
                 total += add_lanes_tree(lanes);
                 lanes = _mm512_setzero_ps();
             }
-            lanes = dot16(t, copy, (struct act){z.q, z.d, z.s, z.sum}, lanes);
+            lanes = dot_tail(t, w + at + tail_at, end - at - tail_at, &z, rest, lanes, n_groups);
         }
         y[r] = total + add_lanes_tree(lanes);
+    }
+}
+
+INLINE void mul_one(struct type t, const uint8_t *w, size_t w_row_bytes, int64_t n_rows, int64_t k,
+                    const void *x, float *y)
+{
+    switch ((k / 32 % 16 + 3) / 4) {
+    case 0: mul_rows(t, w, w_row_bytes, n_rows, k, x, y, 0); break;
+    case 1: mul_rows(t, w, w_row_bytes, n_rows, k, x, y, 1); break;
+    case 2: mul_rows(t, w, w_row_bytes, n_rows, k, x, y, 2); break;
+    case 3: mul_rows(t, w, w_row_bytes, n_rows, k, x, y, 3); break;
+    default: mul_rows(t, w, w_row_bytes, n_rows, k, x, y, 4); break;
     }
 }
 
