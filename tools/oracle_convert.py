@@ -34,7 +34,8 @@ QWEN2 = LLAMA3.replace("{1,3}", "")
 EXTRA = {"expert_gating_func", "expert_group_count", "expert_group_used_count", "expert_weights_norm",
          "expert_weights_scale", "nextn_predict_layers", "attention.sliding_window_pattern", "attention.scale",
          "attention.key_length", "attention.value_length", "expert_feed_forward_length", "vocab_size"}
-OWN = {"fikr.eog_token_ids", "tokenizer.ggml.eot_token_id"}
+OWN = {"fikr.eog_token_ids", "tokenizer.ggml.eot_token_id", "tokenizer.ggml.add_space_prefix",
+       "tokenizer.ggml.unknown_token_id"}
 # What it writes from the model card or counts, which nothing reads.
 MISSING = {"general.size_label", "general.license", "general.tags", "general.languages", "general.basename",
            "general.finetune", "general.version", "general.organization", "tokenizer.ggml.add_sep_token"}
@@ -181,6 +182,10 @@ def compare(name, ours, theirs):
         elif k not in keys_a:
             if k not in MISSING:
                 bad.append(f"{k} only there: {str(keys_b[k])[:60]}")
+        elif name.startswith("spm") and k == "tokenizer.ggml.token_type":
+            # pieces that the trainer's user defined are plain ones there
+            if [1 if t == 4 else t for t in keys_a[k]] != keys_b[k]:
+                bad.append(k)
         elif not same_values(keys_a[k], keys_b[k]) and k != "general.name":
             bad.append(f"{k}: {str(keys_a[k])[:80]} is not {str(keys_b[k])[:80]}")
     check(f"{name} keys", not bad, "; ".join(bad) or f"{len(keys_b)} keys")
