@@ -133,12 +133,18 @@ INLINE __m256i products(struct type t, __m256i w, __m256i x)
     return _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w));
 }
 
-/* lanes += 8 blocks of one row times one token */
-INLINE __m256 dot8(struct type t, const uint8_t *w, struct act x, __m256 lanes)
+/* lanes += up to 8 blocks, in n_pairs (a constant) times two, of one row times one token. Blocks
+ * outside of the mask may hold anything: their activations and scales count as zero. */
+INLINE __m256 dot_pairs(struct type t, const uint8_t *w, struct act x, __m256 lanes,
+                        const int n_pairs, __m256 blocks)
 {
     const __m256i one = _mm256_set1_epi16(1), order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
     __m256i sums[4];
     for (int i = 0; i < 4; i++) {
+        if (i >= n_pairs) {
+            sums[i] = _mm256_setzero_si256();
+            continue;
+        }
         struct pair p = t.load(w + 2 * i * t.block_bytes);
         __m256i x0 = _mm256_loadu_si256((const void *)(x.q + 64 * i));
         __m256i x1 = _mm256_loadu_si256((const void *)(x.q + 64 * i + 32));
@@ -151,10 +157,12 @@ INLINE __m256 dot8(struct type t, const uint8_t *w, struct act x, __m256 lanes)
     if (t.offset)
         sum = _mm256_sub_epi32(sum, _mm256_mullo_epi32(_mm256_loadu_si256((const void *)x.sum),
                                                        _mm256_set1_epi32(t.offset)));
-    __m256 scale = _mm256_mul_ps(halves8(w, t.block_bytes), _mm256_loadu_ps(x.d));
+    __m256 d = _mm256_and_ps(halves8(w, t.block_bytes), blocks);
+    __m256 scale = _mm256_mul_ps(d, _mm256_loadu_ps(x.d));
     lanes = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum), scale, lanes);
     if (t.has_m)
-        lanes = _mm256_fmadd_ps(halves8(w + 2, t.block_bytes), _mm256_loadu_ps(x.s), lanes);
+        lanes = _mm256_fmadd_ps(_mm256_and_ps(halves8(w + 2, t.block_bytes), blocks),
+                                _mm256_loadu_ps(x.s), lanes);
     return lanes;
 }
 
@@ -174,15 +182,32 @@ INLINE void fill_tail(struct tail *z, struct act x, int64_t n)
     memcpy(z->sum, x.sum, (size_t)n * 4);
 }
 
-/* y[r] = sum_c W[r,c] x[c] */
-INLINE void mul_one(struct type t, const uint8_t *w, size_t w_row_bytes, int64_t n_rows, int64_t k,
-                    const void *x, float *y)
+/* The last blocks of a row: a row's load may reach into the rows behind it, but not beyond them. */
+INLINE __m256 dot_tail(struct type t, const uint8_t *w, size_t n_readable, const struct tail *z,
+                       int64_t rest, __m256 lanes, const int n_pairs)
 {
+    struct act x = {z->q, z->d, z->s, z->sum};
+    uint8_t copy[8 * 34];
+    if (n_readable < (size_t)(8 * t.block_bytes)) {
+        memset(copy, 0, sizeof copy);
+        memcpy(copy, w, (size_t)rest * (size_t)t.block_bytes);
+        w = copy;
+    }
+    return dot_pairs(t, w, x, lanes, n_pairs, _mm256_castsi256_ps(tail_mask(rest)));
+}
+
+/* y[r] = sum_c W[r,c] x[c];  n_pairs (a constant) pairs of blocks are the row's tail */
+INLINE void mul_rows(struct type t, const uint8_t *w, size_t w_row_bytes, int64_t n_rows, int64_t k,
+                     const void *x, float *y, const int n_pairs)
+{
+    const __m256 all = _mm256_castsi256_ps(_mm256_set1_epi32(-1));
     int64_t n_blocks = k / 32, whole = n_blocks / 8 * 8, rest = n_blocks - whole;
+    size_t tail_at = (size_t)whole * (size_t)t.block_bytes;
+    size_t end = (size_t)(n_rows - 1) * w_row_bytes + (size_t)n_blocks * (size_t)t.block_bytes;
     struct tail z;
-    if (rest) fill_tail(&z, act_at(x, k, whole), rest);
+    if (n_pairs) fill_tail(&z, act_at(x, k, whole), rest);
     for (int64_t r = 0; r < n_rows; r++) {
-        const uint8_t *row = w + (size_t)r * w_row_bytes;
+        size_t at = (size_t)r * w_row_bytes;
         __m256 lanes = _mm256_setzero_ps();
         float total = 0;
         for (int64_t b = 0; b < whole; b += 8) {
@@ -190,19 +215,29 @@ INLINE void mul_one(struct type t, const uint8_t *w, size_t w_row_bytes, int64_t
                 total += add_lanes_tree(lanes);
                 lanes = _mm256_setzero_ps();
             }
-            lanes = dot8(t, row + (size_t)b * (size_t)t.block_bytes, act_at(x, k, b), lanes);
+            lanes = dot_pairs(t, w + at + (size_t)b * (size_t)t.block_bytes, act_at(x, k, b), lanes,
+                              4, all);
         }
-        if (rest) {
-            uint8_t copy[8 * 34] = {0};
-            memcpy(copy, row + (size_t)whole * (size_t)t.block_bytes,
-                   (size_t)rest * (size_t)t.block_bytes);
+        if (n_pairs) {
             if (whole && whole % CHUNK == 0) {
                 total += add_lanes_tree(lanes);
                 lanes = _mm256_setzero_ps();
             }
-            lanes = dot8(t, copy, (struct act){z.q, z.d, z.s, z.sum}, lanes);
+            lanes = dot_tail(t, w + at + tail_at, end - at - tail_at, &z, rest, lanes, n_pairs);
         }
         y[r] = total + add_lanes_tree(lanes);
+    }
+}
+
+INLINE void mul_one(struct type t, const uint8_t *w, size_t w_row_bytes, int64_t n_rows, int64_t k,
+                    const void *x, float *y)
+{
+    switch ((k / 32 % 8 + 1) / 2) {
+    case 0: mul_rows(t, w, w_row_bytes, n_rows, k, x, y, 0); break;
+    case 1: mul_rows(t, w, w_row_bytes, n_rows, k, x, y, 1); break;
+    case 2: mul_rows(t, w, w_row_bytes, n_rows, k, x, y, 2); break;
+    case 3: mul_rows(t, w, w_row_bytes, n_rows, k, x, y, 3); break;
+    default: mul_rows(t, w, w_row_bytes, n_rows, k, x, y, 4); break;
     }
 }
 
