@@ -109,8 +109,13 @@ enum fk_status fk_fit(const fk_model *model, const struct fk_engine_params *para
     uint64_t most = m->config.n_ctx_train > 0 ? (uint64_t)m->config.n_ctx_train : ENGINE_MAX_CTX;
     out->n_ctx_max = (int)(tokens < most ? tokens : most);
 
-    int n_threads = params && params->n_threads > 0 ? params->n_threads : pool_n_cores();
-    TRY(engine_bandwidth(m, n_threads, BANDWIDTH_SECONDS, &out->bandwidth_gb_per_s, err));
+    struct device_params dp = {0};
+    struct device *device;
+    if (params) dp = (struct device_params){params->n_threads, params->cpu_mask};
+    TRY(device_cpu_create(&device, &dp, err));
+    enum fk_status st = engine_bandwidth(m, device, BANDWIDTH_SECONDS, &out->bandwidth_gb_per_s, err);
+    device_destroy(&device);
+    TRY(st);
     if (m->active_bytes)
         out->tokens_per_s = out->bandwidth_gb_per_s * 1e9 / (double)m->active_bytes * DECODE_SHARE;
     return FK_OK;

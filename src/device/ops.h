@@ -103,11 +103,20 @@ struct op_call {
 };
 
 struct device;
+/* A stretch of weights to be read. */
+struct device_span {
+    const uint8_t *data;
+    size_t bytes;
+};
+
 struct device_ops {
     const char *name;
     /* NULL: absent; the call falls back to the CPU device and says so once. */
     enum fk_status (*op[OP_N_KINDS])(struct device *d, const struct op_call *call,
                                      struct fk_error *err);
+    /* Plainly reads all spans with all threads, a span being one thread's: what the bandwidth is
+     * measured with. Returns seconds. May be absent. */
+    double (*read_spans)(struct device *d, const struct device_span *spans, size_t n);
     void (*destroy)(struct device *d);
 };
 

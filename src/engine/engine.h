@@ -61,8 +61,8 @@ struct step_part {
 enum fk_status engine_step(fk_engine *e, const struct step_part *parts, int n,
                            const float **logits, struct fk_error *err);
 
-/* Reads the mapped weights again and again for about `seconds` with n_threads. */
-enum fk_status engine_bandwidth(const struct model *m, int n_threads, double seconds,
+/* Reads the mapped weights again and again for about `seconds` with the device's threads. */
+enum fk_status engine_bandwidth(const struct model *m, struct device *d, double seconds,
                                 double *gb_per_s, struct fk_error *err);
 
 /* Bytes of activations that a step of n_rows with n_out logits takes, found by a pass that computes

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * cpu.c - the CPU device's life, its op table, and how work goes to its threads. */
 #include "src/device/cpu/cpu.h"
+#include <stdatomic.h>
 #include <stdlib.h>
+#include "src/base/clock.h"
 #include "src/base/fail.h"
 
 #define SCRATCH_BLOCK ((size_t)256 << 10)
@@ -16,6 +18,8 @@ static void destroy(struct device *d)
     mem_free(c);
 }
 
+static double read_spans(struct device *d, const struct device_span *spans, size_t n);
+
 static const struct device_ops cpu_ops = {
     .name = "cpu",
     .op = {
@@ -28,6 +32,7 @@ static const struct device_ops cpu_ops = {
         [OP_EXPERTS] = cpu_experts,     [OP_TAKE_ROWS] = cpu_take_rows,
         [OP_SOFTCAP] = cpu_softcap,     [OP_COLUMNS] = cpu_columns,
     },
+    .read_spans = read_spans,
     .destroy = destroy,
 };
 
@@ -70,6 +75,27 @@ void cpu_run(struct cpu *c, pool_fn fn, void *arg, int64_t n_chunks, int64_t wor
         return;
     }
     for (int64_t i = 0; i < n_chunks; i++) fn(arg, i, 0);
+}
+
+struct read_job {
+    struct cpu *cpu;
+    const struct device_span *spans;
+    _Atomic uint64_t sum; /* keeps the reads alive */
+};
+
+static void read_span(void *arg, int64_t i, int worker)
+{
+    struct read_job *j = arg;
+    (void)worker;
+    atomic_fetch_add(&j->sum, j->cpu->k.read_bytes(j->spans[i].data, j->spans[i].bytes));
+}
+
+static double read_spans(struct device *d, const struct device_span *spans, size_t n)
+{
+    struct read_job j = {.cpu = (struct cpu *)d, .spans = spans};
+    double begun = clock_seconds();
+    pool_run(j.cpu->pool, read_span, &j, (int64_t)n);
+    return clock_seconds() - begun;
 }
 
 struct row_job {
