@@ -132,6 +132,7 @@ def main():
         script("oracle_tokenizers.py", "--build", build, "--data", a.data)
         script("oracle_templates.py", "--build", build)
         script("make_goldens.py", "--check")
+        script("oracle_fit.py", "--build", build, "--data", a.data)
     print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0
 
