@@ -18,7 +18,7 @@
 #include "src/engine/session.h"
 
 #define FAULT_BYTES ((uint64_t)64 << 10) /* what one page fault maps of a cached file */
-#define DECODE_SHARE 0.75
+#define DECODE_SHARE 0.6
 #define BANDWIDTH_SECONDS 0.1
 
 static bool read_text(const char *path, char *out, size_t cap)
