@@ -2,12 +2,13 @@
 """Compares fikr's chat templates with jinja2 as transformers sets it up; part of `make oracle`.
 
 Templates: *.jinja of a folder (--templates DIR) or of llama-cpp-python's source distribution
-(--sdist FILE, fetched into .cache by default), where the C++ tests hold older ones as strings too, and
-the chat_template of GGUF files (--gguf FILE, by package name too: smollm2). Every template is rendered with every conversation of jinja_reference.py; equal means the same text, or a
-refusal by both. The texts stay where they are: none is copied into the repository.
+(--sdist FILE, fetched into .cache by default), where the C++ tests hold older ones as strings too,
+and the chat_template of GGUF files (--gguf FILE, by package name too: smollm2). Every template is
+rendered with every conversation of jinja_reference.py; equal means the same text, or a refusal by
+both. The texts stay where they are: none is copied into the repository.
 
-Prints a table (template, cases, equal, of these refused by both) and ends with `N passed, N failed`;
---show N prints the first N differences."""
+Prints a table (template, cases, equal, of these refused by both) and ends with
+`N passed, N failed`; --show N prints the first N differences."""
 import argparse
 import ast
 import json

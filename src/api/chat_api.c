@@ -77,13 +77,14 @@ static size_t open_arguments(json_t *calls)
     return n;
 }
 
-static enum fk_status make_message(const struct fk_message *m, size_t i, bool open, size_t *n_opened,
-                                   json_t **out, struct fk_error *err)
+static enum fk_status make_message(const struct fk_message *m, size_t i, bool open,
+                                   size_t *n_opened, json_t **out, struct fk_error *err)
 {
     json_t *o = json_object();
     *out = o;
     if (!m->role || !*m->role) return fail(err, FK_EINVAL, "message %zu has no role", i);
-    bool ok = o && put_text(o, "role", m->role) && put_text(o, "content", m->content ? m->content : "");
+    bool ok =
+        o && put_text(o, "role", m->role) && put_text(o, "content", m->content ? m->content : "");
     if (m->reasoning && *m->reasoning) /* the two names that published templates read */
         ok = ok && put_text(o, "reasoning_content", m->reasoning) &&
              put_text(o, "thinking", m->reasoning);
@@ -148,7 +149,8 @@ static enum fk_status render(const fk_model *m, const struct chat_template *t,
         size_t n_opened = 0;
         json_t *vars;
         st = make_vars(m->tokenizer, messages, n_messages, p, open, &n_opened, &vars, err);
-        if (!st) st = template_render(t, vars, trusted_vars, p->now, NULL, &out->text, &out->trust, err);
+        if (!st)
+            st = template_render(t, vars, trusted_vars, p->now, NULL, &out->text, &out->trust, err);
         json_decref(vars);
         if (st != FK_EFORMAT || !n_opened) break;
     }

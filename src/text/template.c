@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * template.c - the two calls of template.h: parse a template once, render it with variables. Owns the
- * syntax tree's arena and the life of a render. */
+ * template.c - the two calls of template.h: parse a template once, render it with variables. Owns
+ * the syntax tree's arena and the life of a render. */
 #include "src/text/template.h"
 #include <string.h>
 #include <time.h>
@@ -81,8 +81,8 @@ static bool put_vars(struct jrun *r, struct jscope *scope, const json_t *vars,
         const char *key = json_object_iter_key(it);
         struct jvalue v;
         struct jvar *var = jinja_alloc(r, sizeof *var);
-        if (!var || !jinja_from_json(r, json_object_iter_value(it), is_trusted(trusted_vars, key), 0,
-                                     &v))
+        if (!var ||
+            !jinja_from_json(r, json_object_iter_value(it), is_trusted(trusted_vars, key), 0, &v))
             return false;
         *var = (struct jvar){key, json_object_iter_key_len(it), v, scope->vars};
         scope->vars = var;

@@ -68,7 +68,8 @@ static bool floats(struct jrun *r, int op, double a, double b, struct jvalue *ou
         break;
     default:
         f = pow(a, b);
-        if (isnan(f) && !isnan(a) && !isnan(b)) return jinja_fail(r, "a power without a real value");
+        if (isnan(f) && !isnan(a) && !isnan(b))
+            return jinja_fail(r, "a power without a real value");
     }
     *out = jinja_float(f);
     return true;

@@ -17,11 +17,11 @@ static const char llama2[] =
     "{% else %}{{ bos_token + '[INST] ' + ns.system + m.content | trim + ' [/INST]' }}"
     "{% set ns.system = '' %}{% endif %}{% endfor %}";
 
-static const char llama3[] =
-    "{{ bos_token }}{% for m in messages %}"
-    "{{ '<|start_header_id|>' + m.role + '<|end_header_id|>\n\n' + m.content | trim + '<|eot_id|>' }}"
-    "{% endfor %}{% if add_generation_prompt %}"
-    "{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}{% endif %}";
+static const char llama3[] = "{{ bos_token }}{% for m in messages %}"
+                             "{{ '<|start_header_id|>' + m.role + '<|end_header_id|>\n\n' + "
+                             "m.content | trim + '<|eot_id|>' }}"
+                             "{% endfor %}{% if add_generation_prompt %}"
+                             "{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}{% endif %}";
 
 static const char gemma[] =
     "{{ bos_token }}{% set ns = namespace(system='') %}{% for m in messages %}"

@@ -169,7 +169,8 @@ static bool put_pairs(struct jrun *r, struct jdict *d, struct jvalue from)
     for (size_t i = 0; i < jinja_seq_n(seq); i++) {
         if (!jinja_iterate(r, jinja_seq_at(seq, i), &pair)) return false;
         if (jinja_seq_n(pair) != 2) return jinja_fail(r, "dict needs pairs");
-        if (!jinja_dict_put(r, d, jinja_seq_at(pair, 0), jinja_seq_at(pair, 1), false)) return false;
+        if (!jinja_dict_put(r, d, jinja_seq_at(pair, 0), jinja_seq_at(pair, 1), false))
+            return false;
     }
     return true;
 }

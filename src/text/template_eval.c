@@ -9,7 +9,8 @@ struct jvalue *jinja_lookup(struct jrun *r, const char *s, size_t n)
     uint64_t seen = 0;
     for (struct jscope *scope = r->scope; scope; scope = scope->parent) {
         for (struct jvar *v = scope->vars; v; v = v->next, seen++)
-            if (v->n == n && !memcmp(v->s, s, n)) return jinja_spend(r, seen / 16) ? &v->value : NULL;
+            if (v->n == n && !memcmp(v->s, s, n))
+                return jinja_spend(r, seen / 16) ? &v->value : NULL;
         seen++;
     }
     jinja_spend(r, seen / 16);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * template_exec.c - runs statements: output, branches, set, macros' definitions, blocks that collect
- * their text. Loops are in template_loop.c. */
+ * template_exec.c - runs statements: output, branches, set, macros' definitions, blocks that
+ * collect their text. Loops are in template_loop.c. */
 #include <string.h>
 #include "src/text/template_run.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * template_expr.c - the grammar of expressions, in Jinja's order of precedence. Chains of operators,
- * attributes and filters become one flat node, so that only brackets, "not", signs and else-branches
- * nest; jinja_enter bounds those. */
+ * template_expr.c - the grammar of expressions, in Jinja's order of precedence. Chains of
+ * operators, attributes and filters become one flat node, so that only brackets, "not", signs and
+ * else-branches nest; jinja_enter bounds those. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>

@@ -269,8 +269,9 @@ static bool f_round(struct jrun *r, struct jvalue v, const struct jvalue *a, str
 static const char *const none[] = {NULL}, *const p_default[] = {"default_value", "boolean", NULL},
     *const p_trim[] = {"chars", NULL}, *const p_replace[] = {"old", "new", "count", NULL},
     *const p_tojson[] = {"ensure_ascii", "indent", "separators", "sort_keys", NULL},
-    *const p_indent[] = {"width", "first", "blank", NULL}, *const p_int[] = {"default", "base", NULL},
-    *const p_float[] = {"default", NULL}, *const p_round[] = {"precision", "method", NULL};
+    *const p_indent[] = {"width", "first", "blank", NULL},
+    *const p_int[] = {"default", "base", NULL}, *const p_float[] = {"default", NULL},
+    *const p_round[] = {"precision", "method", NULL};
 
 static const struct jfilter_def filters[] = {
     {"default", f_default, p_default, 0}, {"d", f_default, p_default, 0},
@@ -313,8 +314,8 @@ static bool format(struct jrun *r, struct jvalue v, const struct jargs *args, st
     return l && jinja_percent(r, v, jinja_list_value(J_TUPLE, l), out);
 }
 
-bool jinja_filter(struct jrun *r, const char *s, size_t n, struct jvalue v, const struct jargs *args,
-                  struct jvalue *out)
+bool jinja_filter(struct jrun *r, const char *s, size_t n, struct jvalue v,
+                  const struct jargs *args, struct jvalue *out)
 {
     const struct jfilter_def *def =
         jinja_pick_filter(filters, sizeof filters / sizeof *filters, s, n);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * template_format.c - str.format with {}, {0}, {name}, {{ and }}. Attributes, items, conversions and
- * format specifications inside the braces are refused. */
+ * template_format.c - str.format with {}, {0}, {name}, {{ and }}. Attributes, items, conversions
+ * and format specifications inside the braces are refused. */
 #include <string.h>
 #include "src/text/template_method.h"
 

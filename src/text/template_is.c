@@ -4,9 +4,10 @@
 #include "src/text/template_run.h"
 
 enum test_id {
-    IS_DEFINED, IS_UNDEFINED, IS_NONE, IS_BOOLEAN, IS_TRUE, IS_FALSE, IS_INTEGER, IS_FLOAT, IS_NUMBER,
-    IS_STRING, IS_MAPPING, IS_ITERABLE, IS_SEQUENCE, IS_CALLABLE, IS_ODD, IS_EVEN, IS_DIVISIBLEBY,
-    IS_LOWER, IS_UPPER, IS_ESCAPED, IS_SAMEAS, IS_IN, IS_EQ, IS_NE, IS_GT, IS_GE, IS_LT, IS_LE
+    IS_DEFINED, IS_UNDEFINED, IS_NONE, IS_BOOLEAN, IS_TRUE, IS_FALSE, IS_INTEGER, IS_FLOAT,
+    IS_NUMBER, IS_STRING, IS_MAPPING, IS_ITERABLE, IS_SEQUENCE, IS_CALLABLE, IS_ODD, IS_EVEN,
+    IS_DIVISIBLEBY, IS_LOWER, IS_UPPER, IS_ESCAPED, IS_SAMEAS, IS_IN, IS_EQ, IS_NE, IS_GT, IS_GE,
+    IS_LT, IS_LE
 };
 
 static const struct { const char *name; uint8_t id, n_args; } tests[] = {
@@ -16,10 +17,11 @@ static const struct { const char *name; uint8_t id, n_args; } tests[] = {
     {"string", IS_STRING, 0}, {"mapping", IS_MAPPING, 0}, {"iterable", IS_ITERABLE, 0},
     {"sequence", IS_SEQUENCE, 0}, {"callable", IS_CALLABLE, 0}, {"odd", IS_ODD, 0},
     {"even", IS_EVEN, 0}, {"divisibleby", IS_DIVISIBLEBY, 1}, {"lower", IS_LOWER, 0},
-    {"upper", IS_UPPER, 0}, {"escaped", IS_ESCAPED, 0}, {"sameas", IS_SAMEAS, 1}, {"in", IS_IN, 1},
-    {"eq", IS_EQ, 1}, {"equalto", IS_EQ, 1}, {"==", IS_EQ, 1}, {"ne", IS_NE, 1}, {"!=", IS_NE, 1},
-    {"gt", IS_GT, 1}, {"greaterthan", IS_GT, 1}, {">", IS_GT, 1}, {"ge", IS_GE, 1}, {">=", IS_GE, 1},
-    {"lt", IS_LT, 1}, {"lessthan", IS_LT, 1}, {"<", IS_LT, 1}, {"le", IS_LE, 1}, {"<=", IS_LE, 1}};
+    {"upper", IS_UPPER, 0}, {"escaped", IS_ESCAPED, 0}, {"sameas", IS_SAMEAS, 1},
+    {"in", IS_IN, 1}, {"eq", IS_EQ, 1}, {"equalto", IS_EQ, 1}, {"==", IS_EQ, 1}, {"ne", IS_NE, 1},
+    {"!=", IS_NE, 1}, {"gt", IS_GT, 1}, {"greaterthan", IS_GT, 1}, {">", IS_GT, 1},
+    {"ge", IS_GE, 1}, {">=", IS_GE, 1}, {"lt", IS_LT, 1}, {"lessthan", IS_LT, 1}, {"<", IS_LT, 1},
+    {"le", IS_LE, 1}, {"<=", IS_LE, 1}};
 
 static bool divides(struct jrun *r, struct jvalue v, int64_t by, bool *out)
 {
@@ -63,7 +65,10 @@ static bool compared(struct jrun *r, int id, struct jvalue a, struct jvalue b, b
         return true;
     }
     if (!jinja_compare(r, a, b, &order)) return false;
-    *out = id == IS_GT ? order > 0 : id == IS_GE ? order >= 0 : id == IS_LT ? order < 0 : order <= 0;
+    *out = id == IS_GT   ? order > 0
+           : id == IS_GE ? order >= 0
+           : id == IS_LT ? order < 0
+                         : order <= 0;
     return true;
 }
 

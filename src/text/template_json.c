@@ -91,7 +91,8 @@ static bool escape_char(struct writer *w, struct jvalue c, uint32_t cp)
         snprintf(esc, sizeof esc, "\\u%04x\\u%04x", 0xD7C0 + (cp >> 10), 0xDC00 + (cp & 0x3FF));
     else if (w->how->ascii && cp >= 0x7F + 1u) snprintf(esc, sizeof esc, "\\u%04x", cp);
     if (!esc[0]) return jinja_put_str(w->r, w->g, c);
-    return jinja_spend(w->r, 1) && jinja_put(w->r, w->g, esc, strlen(esc), c.marks ? c.marks[0] : c.trusted);
+    return jinja_spend(w->r, 1) &&
+           jinja_put(w->r, w->g, esc, strlen(esc), c.marks ? c.marks[0] : c.trusted);
 }
 
 static bool write_str(struct writer *w, struct jvalue s)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * template_lex.c - template text to tokens, with Jinja's white space rules as chat templates are
- * rendered with them: trim_blocks (a newline after a block or comment tag goes), lstrip_blocks (blanks
- * before one at the start of a line go), "-" and "+" at a tag's ends, one final newline dropped,
+ * rendered with them: trim_blocks (a newline after a block or comment tag goes), lstrip_blocks
+ * (blanks before one at the start of a line go), "-" and "+" at a tag's ends, one final newline
+ * dropped,
  * "\r\n" read as "\n", {% raw %}. */
 #include <string.h>
 #include <utf8proc.h>
@@ -241,8 +242,9 @@ static enum fk_status bracket(struct lexer *x, char c)
 {
     if (strchr("([{", c)) {
         if (x->n_brackets == MAX_BRACKETS)
-            return fail(x->err, FK_EFORMAT, "chat template, line %u: brackets nested deeper than %d",
-                        x->line, MAX_BRACKETS);
+            return fail(x->err, FK_EFORMAT,
+                        "chat template, line %u: brackets nested deeper than %d", x->line,
+                        MAX_BRACKETS);
         x->brackets[x->n_brackets++] = c == '(' ? ')' : c == '[' ? ']' : '}';
     } else if (strchr(")]}", c)) {
         if (!x->n_brackets || x->brackets[--x->n_brackets] != c)
@@ -290,7 +292,8 @@ static enum fk_status lex_tag(struct lexer *x, bool is_var)
         count_lines(x, x->at, space);
         x->at = space;
         if (x->at >= x->n)
-            return fail(x->err, FK_EFORMAT, "chat template, line %u: the tag is not closed", opened);
+            return fail(x->err, FK_EFORMAT, "chat template, line %u: the tag is not closed",
+                        opened);
         if (!x->n_brackets && at_end(x, x->at, close, !is_var)) {
             if (!add(x, is_var ? T_VAR_END : T_BLOCK_END)) return nomem(x);
             end_tag(x, close, !is_var);

@@ -208,7 +208,8 @@ static struct jnode *statement(struct jparser *p)
         {"filter", N_FILTER_BLOCK, parse_filter}, {"with", N_WITH, parse_with},
         {"generation", N_SCOPE, parse_generation}, {"break", N_BREAK, parse_jump},
         {"continue", N_CONTINUE, parse_jump}, {"print", N_PRINT, parse_print}};
-    if (p->t->kind != T_NAME) return jinja_syntax(p, p->t->line, "expected a tag's name after '{%%'");
+    if (p->t->kind != T_NAME)
+        return jinja_syntax(p, p->t->line, "expected a tag's name after '{%%'");
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         if (!jinja_is_word(p, known[i].word)) continue;
         struct jnode *node = jinja_node(p, known[i].kind);

@@ -49,8 +49,8 @@ struct jargs {
     struct jkwarg *kw;
     size_t n_kw;
 };
-/* Sorts args into out[] by the parameter names, a list ended by NULL; what was not given is J_MISSING
- * and fails if it is among the first n_needed. */
+/* Sorts args into out[] by the parameter names, a list ended by NULL; what was not given is
+ * J_MISSING and fails if it is among the first n_needed. */
 bool jinja_bind(struct jrun *r, const char *what, const struct jargs *args,
                 const char *const *names, size_t n_needed, struct jvalue *out);
 bool jinja_eval_args(struct jrun *r, const struct jnode *call, size_t first, struct jargs *out);
@@ -83,8 +83,8 @@ bool jinja_find_function(const char *s, size_t n, struct jvalue *out);
 bool jinja_find_method(struct jrun *r, struct jvalue self, const char *s, size_t n,
                        struct jvalue *out);
 /* template_filter.c, template_is.c */
-bool jinja_filter(struct jrun *r, const char *s, size_t n, struct jvalue v, const struct jargs *args,
-                  struct jvalue *out);
+bool jinja_filter(struct jrun *r, const char *s, size_t n, struct jvalue v,
+                  const struct jargs *args, struct jvalue *out);
 bool jinja_test(struct jrun *r, const char *s, size_t n, struct jvalue v, const struct jargs *args,
                 bool *out);
 

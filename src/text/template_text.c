@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * template_text.c - Python's str methods, on UTF-8 with a trust mark per byte. Results that are part
- * of their source are views of it. All strings here are valid UTF-8: the template is checked when it
- * is parsed, and JSON strings by jansson. */
+ * template_text.c - Python's str methods, on UTF-8 with a trust mark per byte. Results that are
+ * part of their source are views of it. All strings here are valid UTF-8: the template is checked
+ * when it is parsed, and JSON strings by jansson. */
 #include <string.h>
 #include <utf8proc.h>
 #include "src/base/utf8.h"
@@ -100,8 +100,8 @@ static bool replace_empty(struct jrun *r, struct jvalue s, struct jvalue by, int
 }
 
 /* max < 0: all of them */
-bool jinja_replace(struct jrun *r, struct jvalue s, struct jvalue old, struct jvalue by, int64_t max,
-                   struct jvalue *out)
+bool jinja_replace(struct jrun *r, struct jvalue s, struct jvalue old, struct jvalue by,
+                   int64_t max, struct jvalue *out)
 {
     size_t at, from = 0;
     *out = s;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * template_value.h - the values of a template: numbers, strings with trust marks, lists, mappings.
  *
- * Values are small and copied; what they point to lives in the render's arena and never changes once
- * it is seen (strings may share one growing buffer, see struct jgrow). Namespaces, cyclers and
- * joiners are the only mutable objects. Every function that can fail returns false with the sentence
- * already in the run. */
+ * Values are small and copied; what they point to lives in the render's arena and never changes
+ * once it is seen (strings may share one growing buffer, see struct jgrow). Namespaces, cyclers and
+ * joiners are the only mutable objects. Every function that can fail returns false with the
+ * sentence already in the run. */
 #ifndef TEXT_TEMPLATE_VALUE_H
 #define TEXT_TEMPLATE_VALUE_H
 #include <stdbool.h>
@@ -24,8 +24,9 @@ enum jkind {
     J_MISSING /* an argument that was not given; never reaches a template */
 };
 
-/* Bytes being collected, with one mark per byte. A string whose end is the end of what was collected
- * may be extended in place: a shorter string over the same bytes is not disturbed by that. */
+/* Bytes being collected, with one mark per byte. A string whose end is the end of what was
+ * collected may be extended in place: a shorter string over the same bytes is not disturbed by
+ * that. */
 struct jgrow {
     char *p;
     uint8_t *marks;
@@ -139,7 +140,8 @@ static inline struct jvalue jinja_list_value(enum jkind kind, struct jlist *l)
     return (struct jvalue){.kind = (uint8_t)kind, .trusted = true, .u.list = l};
 }
 struct jdict *jinja_dict(struct jrun *r, size_t cap);
-bool jinja_dict_put(struct jrun *r, struct jdict *d, struct jvalue key, struct jvalue v, bool fresh);
+bool jinja_dict_put(struct jrun *r, struct jdict *d, struct jvalue key, struct jvalue v,
+                    bool fresh);
 /* Returns the value or NULL; *failed is set when fuel ran out. */
 struct jvalue *jinja_dict_get(struct jrun *r, const struct jdict *d, struct jvalue key);
 struct jvalue *jinja_dict_find(const struct jdict *d, const char *s, size_t n);
@@ -177,8 +179,8 @@ size_t jinja_char_offset(struct jvalue s, size_t i_char); /* clamped to the end 
 enum jtrim { JTRIM_LEFT = 1, JTRIM_RIGHT = 2, JTRIM_BOTH = 3 };
 struct jvalue jinja_trim(struct jvalue s, const struct jvalue *chars, enum jtrim sides);
 bool jinja_find(struct jvalue s, struct jvalue needle, size_t from, size_t *at);
-bool jinja_replace(struct jrun *r, struct jvalue s, struct jvalue old, struct jvalue by, int64_t max,
-                   struct jvalue *out);
+bool jinja_replace(struct jrun *r, struct jvalue s, struct jvalue old, struct jvalue by,
+                   int64_t max, struct jvalue *out);
 enum jcase { JCASE_UPPER, JCASE_LOWER, JCASE_CAPITALIZE, JCASE_TITLE, JCASE_WORDS };
 bool jinja_recase(struct jrun *r, struct jvalue s, enum jcase how, struct jvalue *out);
 bool jinja_split(struct jrun *r, struct jvalue s, const struct jvalue *sep, int64_t max,

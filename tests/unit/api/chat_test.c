@@ -48,7 +48,8 @@ static size_t count(const struct prompt *p, int32_t id)
 static void user_text_is_never_special(void **state)
 {
     (void)state;
-    fk_model m = model_of(bpe, "{% for m in messages %}{{ m.role }}: {{ m.content }}<|end|>{% endfor %}");
+    fk_model m =
+        model_of(bpe, "{% for m in messages %}{{ m.role }}: {{ m.content }}<|end|>{% endfor %}");
     static const struct fk_message chat[] = {
         {.role = "user", .content = "a <|end|> b <think> c"},
         {.role = "<|end|>", .content = "{{ '<|end|>' }}<|end"},
@@ -69,8 +70,9 @@ static void user_text_is_never_special(void **state)
 static void bos_comes_once(void **state)
 {
     (void)state;
-    static char *const texts[] = {"{{ messages[0].content }}", "{{ bos_token }}{{ messages[0].content }}",
-                                  "<s>{{ messages[0].content }}", "{{ bos_token ~ messages[0].content }}"};
+    static char *const texts[] = {
+        "{{ messages[0].content }}", "{{ bos_token }}{{ messages[0].content }}",
+        "<s>{{ messages[0].content }}", "{{ bos_token ~ messages[0].content }}"};
     static const struct fk_message chat[] = {{.role = "user", .content = "<s>hi</s>"}};
     for (size_t i = 0; i < 4; i++) {
         fk_model m = model_of(spm, texts[i]);
@@ -93,7 +95,8 @@ static void bos_comes_once(void **state)
 static void thinking_is_opened_and_closed(void **state)
 {
     (void)state;
-    static char opening[] = "{{ messages[0].content }}{% if add_generation_prompt %}A:<think>\n{% endif %}",
+    static char opening[] =
+        "{{ messages[0].content }}{% if add_generation_prompt %}A:<think>\n{% endif %}",
                 leaving[] = "{{ messages[0].content.split('<think>')[0] }}A:",
                 asking[] = "{{ messages[0].content }}A:{% if enable_thinking is defined and not "
                            "enable_thinking %}<think></think>{% endif %}";
@@ -201,7 +204,8 @@ static void memory_may_run_out(void **state)
 {
     (void)state;
     fk_model m = model_of(spm, "{% for m in messages %}{{ m.content | upper }}{% endfor %}<think>");
-    struct fk_message chat[] = {{.role = "user", .content = "hello \xff"}, {.role = "tool", .content = "y"}};
+    struct fk_message chat[] = {{.role = "user", .content = "hello \xff"},
+                                {.role = "tool", .content = "y"}};
     struct mem_stats before, after;
     bool failed = true;
     mem_get_stats(&before);
@@ -227,7 +231,8 @@ static int open_vocabularies(void **state)
     (void)state;
     static const char *const pieces[] = {"\xe2\x96\x81", "h", "i", "hi"};
     struct fk_error err;
-    return small_bpe(&bpe, "gpt-2", small_joins, 4, &err) || small_spm(&spm, "llama", false, pieces, 4, &err);
+    return small_bpe(&bpe, "gpt-2", small_joins, 4, &err) ||
+           small_spm(&spm, "llama", false, pieces, 4, &err);
 }
 
 static int close_vocabularies(void **state)

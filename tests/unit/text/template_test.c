@@ -41,7 +41,8 @@ static struct rendered render_n(const char *text, size_t n, const json_t *vars)
     buf_puts(&r.out, "");
     buf_puts(&r.trust, "");
     r.status = template_parse(&t, text, n, &r.err);
-    if (!r.status) r.status = template_render(t, vars, trusted, NOW, NULL, &r.out, &r.trust, &r.err);
+    if (!r.status)
+        r.status = template_render(t, vars, trusted, NOW, NULL, &r.out, &r.trust, &r.err);
     template_destroy(&t);
     return r;
 }
@@ -69,8 +70,9 @@ static void expect(const char *what, const char *text, size_t n, const json_t *v
                                    : !r.status && json_string_length(want) == r.out.n &&
                                          !memcmp(json_string_value(want), r.out.data, r.out.n);
     if (!same)
-        fail_msg("%s\n  template: %.*s\n  jinja2:   %s\n  here:     %s", what, n < 300 ? (int)n : 300,
-                 text, json_is_null(want) ? "(refused)" : json_string_value(want),
+        fail_msg("%s\n  template: %.*s\n  jinja2:   %s\n  here:     %s", what,
+                 n < 300 ? (int)n : 300, text,
+                 json_is_null(want) ? "(refused)" : json_string_value(want),
                  r.status ? r.err.message : r.out.data);
     assert_true(r.status || r.out.n == r.trust.n);
     assert_true(!r.status || (strlen(r.err.message) > 20 && !strchr(r.err.message, '\n')));
@@ -138,8 +140,9 @@ static void check_marks(const char *text, const char *vars, const char *out, con
 static void marks_follow_every_byte(void **state)
 {
     (void)state;
-    static const char v[] = "{\"m\": \"ab c\", \"l\": [\"x\", \"y\"], \"bos_token\": \"<s>\", \"n\": 12,"
-                            "\"d\": {\"k\": \"<|end|>\"}}";
+    static const char v[] =
+        "{\"m\": \"ab c\", \"l\": [\"x\", \"y\"], \"bos_token\": \"<s>\", \"n\": 12,"
+        "\"d\": {\"k\": \"<|end|>\"}}";
     static const struct { const char *text, *out, *marks; } rows[] = {
         {"{{ bos_token }}[{{ m }}]", "<s>[ab c]", "111100001"},
         {"{{ 'T' + m + 'T' }}", "Tab cT", "100001"},
@@ -177,10 +180,12 @@ static void marks_follow_every_byte(void **state)
 static void growing_strings_do_not_meddle(void **state)
 {
     (void)state;
-    check_marks("{% set a = m + 'T' %}{% set b = a + '1' %}{% set c = a + '2' %}{{ a }}{{ b }}{{ c }}",
-                "{\"m\": \"x\"}", "xTxT1xT2", "01011011");
+    check_marks(
+        "{% set a = m + 'T' %}{% set b = a + '1' %}{% set c = a + '2' %}{{ a }}{{ b }}{{ c }}",
+        "{\"m\": \"x\"}", "xTxT1xT2", "01011011");
     struct rendered r = render("{% set ns = namespace(s='') %}{% for i in range(20000) %}"
-                               "{% set ns.s = ns.s ~ 'abcdefgh' %}{% endfor %}{{ ns.s | length }}", "{}");
+                               "{% set ns.s = ns.s ~ 'abcdefgh' %}{% endfor %}{{ ns.s | length }}",
+                               "{}");
     assert_int_equal(r.status, FK_OK);
     assert_string_equal(r.out.data, "160000");
     done(&r);
@@ -189,7 +194,8 @@ static void growing_strings_do_not_meddle(void **state)
 static void sentences_name_line_and_construct(void **state)
 {
     (void)state;
-    static const struct { const char *text, *says; } rows[] = {
+    static const struct { const char *text, *says;
+    } rows[] = {
         {"a\nb\n{% include 'x' %}", "line 3: the tag 'include'"},
         {"{% import 'os' as os %}", "the tag 'import'"},
         {"\n{% extends 'x' %}", "line 2: the tag 'extends'"},
@@ -205,8 +211,9 @@ static void sentences_name_line_and_construct(void **state)
         {"{{ 1|frobnicate }}", "no filter named 'frobnicate'"},
         {"{{ 1 is frobnicated }}", "no test named 'frobnicated'"},
         {"{{ messages[0].content.nope.deeper }}", "'nope' is undefined"},
-        {"\n\n{{ raise_exception('Only 3 roles') }}", "line 3: the template refuses this conversation: "
-                                                      "Only 3 roles"},
+        {"\n\n{{ raise_exception('Only 3 roles') }}",
+         "line 3: the template refuses this conversation: "
+         "Only 3 roles"},
         {"{{ messages.append(1) }}", "may not change a list"},
         {"{{ messages[0].update({'a': 1}) }}", "may not change a mapping"},
         {"{% if x %}\n\n", "'elif' is missing"},
@@ -262,14 +269,22 @@ static void hostile_templates_end(void **state)
     static const char *const rows[] = {
         "{% for i in range(10**9) %}x{% endfor %}",
         "{% for i in range(25000) %}{% for j in range(25000) %}x{% endfor %}{% endfor %}",
-        "{{ 'x' * 10**9 }}", "{{ ['x'] * 10**9 }}", "{{ 10**9 * ('x', 'y') }}", "{{ 2 ** 10**9 }}",
+        "{{ 'x' * 10**9 }}",
+        "{{ ['x'] * 10**9 }}",
+        "{{ 10**9 * ('x', 'y') }}",
+        "{{ 2 ** 10**9 }}",
         "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
         "{% macro a() %}{{ b() }}{% endmacro %}{% macro b() %}{{ a() }}{% endmacro %}{{ a() }}",
-        "{% set ns = namespace(s='x') %}{% for i in range(99) %}{% set ns.s = ns.s ~ ns.s %}{% endfor %}",
-        "{% set ns = namespace(s='x') %}{% for i in range(99) %}{% set ns.s = ns.s + 'y' + ns.s %}{% endfor %}",
-        "{% set ns = namespace(l=[1]) %}{% for i in range(99) %}{% set ns.l = ns.l + ns.l %}{% endfor %}",
-        "{% set ns = namespace(l=[]) %}{% for i in range(999) %}{% set ns.l = [ns.l] %}{% endfor %}{{ ns.l }}",
-        "{% for i in range(100000) %}{% for j in range(100000) %}{{ big.count('x') }}{% endfor %}{% endfor %}",
+        "{% set ns = namespace(s='x') %}{% for i in range(99) %}{% set ns.s = ns.s ~ ns.s %}{% "
+        "endfor %}",
+        "{% set ns = namespace(s='x') %}{% for i in range(99) %}{% set ns.s = ns.s + 'y' + ns.s "
+        "%}{% endfor %}",
+        "{% set ns = namespace(l=[1]) %}{% for i in range(99) %}{% set ns.l = ns.l + ns.l %}{% "
+        "endfor %}",
+        "{% set ns = namespace(l=[]) %}{% for i in range(999) %}{% set ns.l = [ns.l] %}{% endfor "
+        "%}{{ ns.l }}",
+        "{% for i in range(100000) %}{% for j in range(100000) %}{{ big.count('x') }}{% endfor "
+        "%}{% endfor %}",
         "{% for i in range(100000) %}{% for c in big %}{{ c }}{% endfor %}{% endfor %}",
         "{% for i in range(100000) %}{% set x = big.upper() %}{% endfor %}",
         "{% for i in range(100000) %}{% if 'q' in big %}{% endif %}{{ big|length }}{% endfor %}",
@@ -278,22 +293,31 @@ static void hostile_templates_end(void **state)
         "{% for i in range(100000) %}{% set x = big.strip('x') %}{% endfor %}",
         "{% for i in range(100000) %}{% set x = big[::-1] %}{% endfor %}",
         "{% for i in range(100000) %}{% set x = big == big ~ '' %}{% endfor %}",
-        "{% for i in range(100000) %}{% set x = big.rfind('x') %}{{ range(100000)|list|sort|sum }}{% endfor %}",
-        "{% for i in range(100000) %}{% set x = big.split() %}{% set y = big.rsplit() %}{% endfor %}",
-        "{% for i in range(100000) %}{% set x = big.splitlines() %}{{ big.strip()|length }}{% endfor %}",
+        "{% for i in range(100000) %}{% set x = big.rfind('x') %}{{ range(100000)|list|sort|sum "
+        "}}{% endfor %}",
+        "{% for i in range(100000) %}{% set x = big.split() %}{% set y = big.rsplit() %}{% endfor "
+        "%}",
+        "{% for i in range(100000) %}{% set x = big.splitlines() %}{{ big.strip()|length }}{% "
+        "endfor %}",
         "{% for i in range(100000) %}{% set x = [big]|string %}{% endfor %}",
         "{% for i in range(100000) %}{% set x = big|tojson(ensure_ascii=true) %}{% endfor %}",
         "{% for i in range(100000) %}{% set x = big|e %}{% set y = big|title %}{% endfor %}",
-        "{% for i in range(100000) %}{{ big.isspace() }}{{ big is lower }}{{ big.rfind('x') }}{% endfor %}",
-        "{% for i in range(100000) %}{{ big.partition('y')|length }}{{ big|indent(9)|length }}{% endfor %}",
+        "{% for i in range(100000) %}{{ big.isspace() }}{{ big is lower }}{{ big.rfind('x') }}{% "
+        "endfor %}",
+        "{% for i in range(100000) %}{{ big.partition('y')|length }}{{ big|indent(9)|length }}{% "
+        "endfor %}",
         "{{ range(100000)|map('string')|unique|list|length }}",
-        "{{ '%99999999d' % 1 }}", "{{ ''|indent(99999999, true) }}", "{{ [1]|batch(10**9, 0)|list }}",
-        "{{ [[1]]|tojson(indent=10**9) }}", "{{ 'a'.split('') }}",
-        "{{ big.rsplit('xx', 10**9)|length }}{% for i in range(100000) %}{{ big.rsplit('y')|length }}{% endfor %}",
+        "{{ '%99999999d' % 1 }}",
+        "{{ ''|indent(99999999, true) }}",
+        "{{ [1]|batch(10**9, 0)|list }}",
+        "{{ [[1]]|tojson(indent=10**9) }}",
+        "{{ 'a'.split('') }}",
+        "{{ big.rsplit('xx', 10**9)|length }}{% for i in range(100000) %}{{ big.rsplit('y')|length "
+        "}}{% endfor %}",
     };
-    static const char *const bigs[] = {"xxxxxxxxxx", "\xe3\x80\x80\xe3\x80\x80\xe3\x80\x80x",
-                                       "    \\n\\n\\t\\n\\n\\n", "\xc3\xa9\xc3\x9f\xd0\x96\xd0\xb6y",
-                                       "\\u0001\\u0002\\u0003\\u0004\\u0005\\u0006<>&'\\\""};
+    static const char *const bigs[] = {
+        "xxxxxxxxxx", "\xe3\x80\x80\xe3\x80\x80\xe3\x80\x80x", "    \\n\\n\\t\\n\\n\\n",
+        "\xc3\xa9\xc3\x9f\xd0\x96\xd0\xb6y", "\\u0001\\u0002\\u0003\\u0004\\u0005\\u0006<>&'\\\""};
     for (size_t k = 0; k < sizeof bigs / sizeof *bigs; k++) {
         char *vars = repeated("{\"big\": \"", bigs[k], 10000, "\"}");
         for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) ends_quickly(rows[i], vars, k == 0);
@@ -304,14 +328,27 @@ static void hostile_templates_end(void **state)
 static void hostile_syntax_ends(void **state)
 {
     (void)state;
-    static const struct { const char *head, *piece, *tail; size_t times; } rows[] = {
-        {"", "{% if 1 %}", "", 10000}, {"", "{% for i in x %}", "", 10000},
-        {"", "{% macro m() %}", "", 10000}, {"{{ ", "(", " }}", 10000}, {"{{ ", "[", " }}", 10000},
-        {"{{ ", "not ", " }}", 10000}, {"{{ ", "-", "1 }}", 10000}, {"{{ x", "[x", " }}", 10000},
-        {"{{ ", "1 if 1 else ", "1 }}", 10000}, {"{{ 1", " if 1", " }}", 10000},
-        {"{{ ", "{1:", " }}", 10000}, {"{{ x", " is in x(", " }}", 10000}, {"{% set ", "(", " %}", 10000},
-        {"{% set ", "a, ", " = 1 %}", 10000}, {"", "{{ x", "", 10000}, {"", "{% raw %}", "", 10000},
-        {"", "{#", "", 10000}, {"{{ '", "\\", " }}", 10001}, {"{{ ", "9", " }}", 10000},
+    static const struct { const char *head, *piece, *tail; size_t times;
+    } rows[] = {
+        {"", "{% if 1 %}", "", 10000},
+        {"", "{% for i in x %}", "", 10000},
+        {"", "{% macro m() %}", "", 10000},
+        {"{{ ", "(", " }}", 10000},
+        {"{{ ", "[", " }}", 10000},
+        {"{{ ", "not ", " }}", 10000},
+        {"{{ ", "-", "1 }}", 10000},
+        {"{{ x", "[x", " }}", 10000},
+        {"{{ ", "1 if 1 else ", "1 }}", 10000},
+        {"{{ 1", " if 1", " }}", 10000},
+        {"{{ ", "{1:", " }}", 10000},
+        {"{{ x", " is in x(", " }}", 10000},
+        {"{% set ", "(", " %}", 10000},
+        {"{% set ", "a, ", " = 1 %}", 10000},
+        {"", "{{ x", "", 10000},
+        {"", "{% raw %}", "", 10000},
+        {"", "{#", "", 10000},
+        {"{{ '", "\\", " }}", 10001},
+        {"{{ ", "9", " }}", 10000},
         {"{% filter upper", "|upper", " %}", 10000},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -396,10 +433,12 @@ static void memory_may_run_out(void **state)
     (void)state;
     static const char text[] =
         "{% macro m(a, b=1) %}{{ a }}{{ varargs }}{% endmacro %}{% set ns = namespace(x=[1]) %}"
-        "{% for k, v in d|dictsort if k %}{{ loop.last }}{{ m(k, v, 3)|upper }}{{ v|tojson(indent=2) }}"
-        "{% endfor %}{% set s %}{{ s ~ big }}{% endset %}{{ (s * 50)|length }}{{ big.split('x')|join('y') }}";
-    char *vars_text = repeated("{\"d\": {\"a\": [1, {\"b\": \"c\"}], \"z\": null}, \"big\": \"", "x", 30000,
-                               "\"}");
+        "{% for k, v in d|dictsort if k %}{{ loop.last }}{{ m(k, v, 3)|upper }}{{ "
+        "v|tojson(indent=2) }}"
+        "{% endfor %}{% set s %}{{ s ~ big }}{% endset %}{{ (s * 50)|length }}{{ "
+        "big.split('x')|join('y') }}";
+    char *vars_text = repeated("{\"d\": {\"a\": [1, {\"b\": \"c\"}], \"z\": null}, \"big\": \"",
+                               "x", 30000, "\"}");
     json_t *vars = json_loads(vars_text, 0, NULL);
     struct rendered whole = render_n(text, sizeof text - 1, vars);
     if (whole.status) fail_msg("%s", whole.err.message);
@@ -437,12 +476,14 @@ static void limits_are_the_callers(void **state)
     const char *text = "{% for i in range(1000) %}{{ i }}{% endfor %}";
     assert_int_equal(template_parse(&t, text, strlen(text), &err), FK_OK);
     for (int i = 0; i < 3; i++) {
-        struct template_limits limits = {.max_steps = i == 0 ? 500 : 0, .max_bytes = i == 1 ? 2000 : 0};
+        struct template_limits limits = {.max_steps = i == 0 ? 500 : 0,
+                                         .max_bytes = i == 1 ? 2000 : 0};
         buf_init(&out, 0, MEM_TEXT);
         buf_init(&trust, 0, MEM_TEXT);
         enum fk_status st = template_render(t, vars, NULL, NOW, &limits, &out, &trust, &err);
         assert_int_equal(st, i == 2 ? FK_OK : FK_EFORMAT);
-        if (i < 2) assert_non_null(strstr(err.message, i == 0 ? "more than 500 steps" : "2000 bytes"));
+        if (i < 2)
+            assert_non_null(strstr(err.message, i == 0 ? "more than 500 steps" : "2000 bytes"));
         buf_fini(&out);
         buf_fini(&trust);
     }
@@ -457,7 +498,8 @@ static void built_in_templates_render(void **state)
     (void)state;
     static const char *const names[] = {"chatml", "llama2", "llama3", "gemma", "deepseek", "plain"};
     static const char vars[] =
-        "{\"messages\": [{\"role\": \"system\", \"content\": \"S\"}, {\"role\": \"user\", \"content\": \"U\"},"
+        "{\"messages\": [{\"role\": \"system\", \"content\": \"S\"}, {\"role\": \"user\", "
+        "\"content\": \"U\"},"
         "{\"role\": \"assistant\", \"content\": \"A\"}, {\"role\": \"user\", \"content\": \"V\"}],"
         "\"add_generation_prompt\": true, \"bos_token\": \"<s>\", \"eos_token\": \"</s>\"}";
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
@@ -470,19 +512,26 @@ static void built_in_templates_render(void **state)
     }
     assert_null(template_builtin("nothing"));
     struct rendered r = render(template_builtin("llama2"), vars);
-    assert_string_equal(r.out.data, "<s>[INST] <<SYS>>\nS\n<</SYS>>\n\nU [/INST] A </s><s>[INST] V [/INST]");
+    assert_string_equal(r.out.data,
+                        "<s>[INST] <<SYS>>\nS\n<</SYS>>\n\nU [/INST] A </s><s>[INST] V [/INST]");
     done(&r);
 }
 
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(expressions_equal_jinja2), cmocka_unit_test(templates_equal_jinja2),
-        cmocka_unit_test(marks_follow_every_byte), cmocka_unit_test(growing_strings_do_not_meddle),
-        cmocka_unit_test(sentences_name_line_and_construct), cmocka_unit_test(hostile_templates_end),
-        cmocka_unit_test(hostile_syntax_ends), cmocka_unit_test(long_flat_syntax_runs),
-        cmocka_unit_test(honest_depth_runs), cmocka_unit_test(long_conversations_fit),
-        cmocka_unit_test(memory_may_run_out), cmocka_unit_test(limits_are_the_callers),
+        cmocka_unit_test(expressions_equal_jinja2),
+        cmocka_unit_test(templates_equal_jinja2),
+        cmocka_unit_test(marks_follow_every_byte),
+        cmocka_unit_test(growing_strings_do_not_meddle),
+        cmocka_unit_test(sentences_name_line_and_construct),
+        cmocka_unit_test(hostile_templates_end),
+        cmocka_unit_test(hostile_syntax_ends),
+        cmocka_unit_test(long_flat_syntax_runs),
+        cmocka_unit_test(honest_depth_runs),
+        cmocka_unit_test(long_conversations_fit),
+        cmocka_unit_test(memory_may_run_out),
+        cmocka_unit_test(limits_are_the_callers),
         cmocka_unit_test(built_in_templates_render),
     };
     if (argc != 2) {
