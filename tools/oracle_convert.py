@@ -8,7 +8,8 @@ Usage: oracle_convert.py --fikr PROGRAM [--llama-cpp FOLDER] [--keep FOLDER] [--
     Keys that only one side writes are listed in EXTRA and MISSING with the reason.
  2. GGUF -> folder -> GGUF is bit for bit the same, and transformers computes the same logits from the folder
     as from the original one.
- 3. F8_E4M3 weights with block scales are what torch makes of them; a bf16 folder stays bf16.
+ 3. the program's own logits of the converted file agree with transformers' within 1e-4.
+ 4. F8_E4M3 weights with block scales are what torch makes of them; a bf16 folder stays bf16.
 Prints a line per check, ends with `N passed, N failed`."""
 import argparse
 import json
@@ -254,6 +255,22 @@ def round_trip(args, work, name, folder, model):
                                                                           for t in bad[:2]))
 
 
+def engine(args, work, name, model):
+    """The program's own logits of the converted file against transformers'."""
+    if Path(args.fikr).name == "conv":
+        return
+    ids = (torch.arange(48) * 7 % 500).tolist()
+    done = subprocess.run([args.fikr, "logits", "-m", str(work / f"{name}-f32-1.gguf"), "--kv", "f32", "--ids",
+                           ",".join(map(str, ids)), "-o", str(work / "logits")], capture_output=True, text=True)
+    if not check(f"{name} runs", done.returncode == 0, done.stderr.strip()[:200]):
+        return
+    with torch.no_grad():
+        want = model(torch.tensor([ids])).logits[0].numpy()
+    got = np.fromfile(work / "logits", np.float32).reshape(48, -1)
+    diff = float(np.abs(got - want).max() / np.abs(want).max())
+    check(f"{name} logits", diff < 1e-4 and (got.argmax(1) == want.argmax(1)).all(), f"largest difference {diff:.1e}")
+
+
 def f8(args, work):
     """DeepSeek's way: F8_E4M3 weights with one f32 scale per 128 x 128 block."""
     name, config = [c for c in configs() if c[0] == "deepseek-v3"][0]
@@ -380,6 +397,7 @@ def main():
                 kinds = ["f32", "f16", "bf16", "q8_0"] if name in ("llama", "deepseek-v3") else ["f32", "q8_0"]
                 against_published(args, work, name, folder, kinds)
             round_trip(args, work, name, folder, model)
+            engine(args, work, name, model)
         if not args.only or "f8" in args.only.split(","):
             f8(args, work)
         if not args.only or "spm" in args.only.split(","):
