@@ -42,7 +42,7 @@ def fuzz(name, seconds):
         slice_s = max(10, min(300, int(seconds - (cpu() - start)) + 1))
         done = subprocess.run(
             ["nice", "-n", "19", str(program), f"-max_total_time={slice_s}", "-rss_limit_mb=2048",
-             "-timeout=10", f"-max_len={MAX_LEN.get(name, 65536)}", "-print_final_stats=1",
+             "-timeout=60", f"-max_len={MAX_LEN.get(name, 65536)}", "-print_final_stats=1",
              f"-artifact_prefix=build-fuzz/{name}-crash-", f"build-fuzz/{name}-corpus",
              f"tests/fuzz/corpus/{name}"], cwd=ROOT, capture_output=True, text=True, errors="replace")
         m = re.search(r"number_of_executed_units: (\d+)", done.stderr)
