@@ -52,7 +52,7 @@ enum fk_status vocab_read_json(struct vocab_in *v, struct fk_error *err);
 enum fk_status vocab_read_model(struct vocab_in *v, struct fk_error *err);
 /* True if v->map, a tokenizer.json, is a byte-level BPE. */
 bool vocab_json_is_byte_level(const struct vocab_in *v);
-/* vocab_special.c: names to ids, flags, templates, ends. */
+/* vocab_extras.c: names to ids, flags, templates, ends. */
 enum fk_status vocab_read_special(struct vocab_in *v, struct fk_error *err);
 
 /* Token `id`, refused where it does not fit. text is kept, not copied. */

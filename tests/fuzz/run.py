@@ -15,7 +15,8 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 FLAGS = ["-g", "-O1", "-std=gnu11", "-D_GNU_SOURCE", '-DFIKR_VERSION="fuzz"', "-I.", "-Iinclude",
          "-ffp-contract=off", "-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=undefined"]
 LIBS = ["-lpcre2-8", "-lutf8proc", "-ljansson", "-lpthread", "-lm"]
-ROOMS = {"utf8": ["base"], "gguf": ["base", "tensor", "file"], "safetensors": ["base", "tensor", "file"]}
+ROOMS = {"utf8": ["base"], "gguf": ["base", "tensor", "file"], "safetensors": ["base", "tensor", "file"],
+         "folder": ["base", "tensor", "file", "convert/hf_[ck]", "convert/vocab_", "convert/pre_"]}
 MAX_LEN = {"gguf": 8192, "safetensors": 8192, "utf8": 4096, "tokenizer": 4096, "template": 4096}
 
 
@@ -23,7 +24,7 @@ def build(name):
     out = ROOT / "build-fuzz"
     out.mkdir(exist_ok=True)
     rooms = ROOMS.get(name, ["base", "tensor", "file", "text"])
-    sources = [f for room in rooms for f in sorted(glob.glob(f"src/{room}/*.c", root_dir=ROOT))]
+    sources = [f for room in rooms for f in sorted(glob.glob(f"src/{room}{'' if '/' in room else '/'}*.c", root_dir=ROOT))]
     subprocess.run(["clang", *FLAGS, "-o", str(out / name), f"tests/fuzz/fuzz_{name}.c", *sources, *LIBS],
                    cwd=ROOT, check=True)
     (out / f"{name}-corpus").mkdir(exist_ok=True)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * vocab_special.c - tokenizer_config.json, config.json and generation_config.json: which tokens begin
+ * vocab_extras.c - tokenizer_config.json, config.json and generation_config.json: which tokens begin
  * and end, what is added, and the chat template. */
 #include <stdio.h>
 #include <string.h>
