@@ -30,24 +30,31 @@ INLINE void score_block(struct cells c, const struct attend_args *a, int j0, int
 {
     const uint8_t *keys[4];
     vf sum[8];
+    UNROLL
     for (int i = 0; i < n_keys; i++)
         keys[i] = a->k + (size_t)(i0 + i < a->end ? i0 + i : a->end - 1) * a->k_row_bytes;
+    UNROLL
     for (int i = 0; i < n_q * n_keys; i++)
         sum[i] = vf_zero();
     int d = 0;
     for (; d + LANES <= a->k_dim; d += LANES) {
         vf q[4];
+        UNROLL
         for (int j = 0; j < n_q; j++)
             q[j] = vf_load(a->q + (size_t)(j0 + j) * a->q_stride + d);
+        UNROLL
         for (int i = 0; i < n_keys; i++) {
             vf k = c.load(keys[i] + (size_t)d * (size_t)c.bytes);
+            UNROLL
             for (int j = 0; j < n_q; j++)
                 sum[n_q * i + j] = vf_fma(q[j], k, sum[n_q * i + j]);
         }
     }
     if (d < a->k_dim)
+        UNROLL
         for (int i = 0; i < n_keys; i++) {
             vf k = load_end(c, keys[i] + (size_t)d * (size_t)c.bytes, a->k_dim - d);
+            UNROLL
             for (int j = 0; j < n_q; j++) {
                 vf q = vf_load_part(a->q + (size_t)(j0 + j) * a->q_stride + d, a->k_dim - d);
                 sum[n_q * i + j] = vf_fma(q, k, sum[n_q * i + j]);
@@ -57,6 +64,7 @@ INLINE void score_block(struct cells c, const struct attend_args *a, int j0, int
     vf_sum4(sum[0], sum[1], sum[2], sum[3], out);
     if (n_q * n_keys == 8) vf_sum4(sum[4], sum[5], sum[6], sum[7], out + 4);
     for (int i = 0; i < n_keys && i0 + i < a->end; i++)
+        UNROLL
         for (int j = 0; j < n_q; j++)
             scores[j][i0 + i - a->first] = out[n_q * i + j];
 }
@@ -107,16 +115,21 @@ INLINE void values_block(struct cells c, const struct attend_args *a, int j0, in
                          const int n_vecs, float p[][KERNEL_MAX_PAGE])
 {
     vf sum[8];
+    UNROLL
     for (int i = 0; i < n_q * n_vecs; i++)
         sum[i] = vf_zero();
     const uint8_t *v = a->v + (size_t)a->first * a->v_row_bytes + (size_t)d * (size_t)c.bytes;
     for (int i = 0; i < a->end - a->first; i++, v += a->v_row_bytes)
+        UNROLL
         for (int e = 0; e < n_vecs; e++) {
             vf x = c.load(v + e * LANES * c.bytes);
+            UNROLL
             for (int j = 0; j < n_q; j++)
                 sum[n_q * e + j] = vf_fma(vf_set1(p[j][i]), x, sum[n_q * e + j]);
         }
+    UNROLL
     for (int j = 0; j < n_q; j++)
+        UNROLL
         for (int e = 0; e < n_vecs; e++)
             vf_store(a->acc + (size_t)(j0 + j) * (size_t)a->v_dim + d + e * LANES,
                      sum[n_q * e + j]);
@@ -139,6 +152,7 @@ INLINE void attend_queries(struct cells c, const struct attend_args *a, int j0, 
     const int n_keys = n_q == 1 ? 4 : 2, n_vecs = 8 / n_q;
     for (int i = a->first; i < a->end; i += n_keys)
         score_block(c, a, j0, i, n_q, n_keys, s);
+    UNROLL
     for (int j = 0; j < n_q; j++)
         soften(a, j0 + j, s[j], a->end - a->first);
     int d = 0;

@@ -4,8 +4,8 @@
 #ifndef KERNELS_ARM_DOT_NEON_H
 #define KERNELS_ARM_DOT_NEON_H
 #include <arm_neon.h>
+#include "src/kernels/variants.h"
 
-#define INLINE static inline __attribute__((always_inline))
 #define VARIANT(name) name##_neon
 
 INLINE int32x4_t dot16(int32x4_t sum, int8x16_t w, int8x16_t x)

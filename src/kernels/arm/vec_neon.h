@@ -7,7 +7,6 @@
 #include <string.h>
 #include "src/kernels/variants.h"
 
-#define INLINE static inline __attribute__((always_inline))
 typedef float32x4_t vf;
 enum { LANES = 4 };
 #define VARIANT(name) name##_neon

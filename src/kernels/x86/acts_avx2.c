@@ -22,6 +22,7 @@ INLINE uint32_t max_lanes(__m256i v)
 
 INLINE __m256i max32(const float *x, __m256i max)
 {
+    UNROLL
     for (int i = 0; i < 4; i++)
         max = _mm256_max_epu32(max, abs_bits(_mm256_loadu_ps(x + 8 * i)));
     return max;
@@ -46,6 +47,7 @@ INLINE __m256i quants32(const float *x, float inverse)
     const __m256 f = _mm256_set1_ps(inverse);
     const __m256i keep = _mm256_set1_epi32(inverse > 0 ? -1 : 0);
     __m256i v[4];
+    UNROLL
     for (int i = 0; i < 4; i++)
         v[i] = _mm256_and_si256(
             keep, _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(x + 8 * i), f)));
@@ -86,10 +88,12 @@ void act_q8k_avx2(const float *x, int64_t k, void *out)
     int16_t *sum16 = (int16_t *)(void *)(row + act_q8k_sum16(k));
     for (int64_t b = 0; b < k / 256; b++) {
         __m256i max = _mm256_setzero_si256();
+        UNROLL
         for (int i = 0; i < 8; i++)
             max = max32(x + 256 * b + 32 * i, max);
         float inverse;
         d[b] = scale_of(max_lanes(max), &inverse);
+        UNROLL
         for (int i = 0; i < 8; i++) {
             __m256i v = quants32(x + 256 * b + 32 * i, inverse), two = sums16(v);
             _mm256_storeu_si256((void *)(q + 256 * b + 32 * i), v);

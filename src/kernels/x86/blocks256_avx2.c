@@ -60,6 +60,7 @@ INLINE struct super load_q4_k(const uint8_t *w)
 {
     const struct block_q4_k *b = (const void *)w;
     struct super s;
+    UNROLL
     for (int i = 0; i < 4; i++) {
         __m256i v = load32(b->qs + 32 * i);
         s.q[2 * i] = field(v, 0, 15);
@@ -76,6 +77,7 @@ INLINE struct super load_q5_k(const uint8_t *w)
     const struct block_q5_k *b = (const void *)w;
     __m256i h = load32(b->qh);
     struct super s;
+    UNROLL
     for (int i = 0; i < 4; i++) {
         __m256i v = load32(b->qs + 32 * i);
         __m256i h0 = _mm256_slli_epi16(field(h, 2 * i, 1), 4);
@@ -112,6 +114,7 @@ INLINE struct super load_q2_k(const uint8_t *w)
 {
     const struct block_q2_k *b = (const void *)w;
     struct super s;
+    UNROLL
     for (int i = 0; i < 8; i++)
         s.q[i] = field(load32(b->qs + 32 * (i / 4)), 2 * (i % 4), 3);
     __m256i sc = _mm256_cvtepu8_epi16(_mm_loadu_si128((const void *)b->scales));
@@ -127,6 +130,7 @@ INLINE struct super load_q3_k(const uint8_t *w)
     const struct block_q3_k *b = (const void *)w;
     __m256i h = load32(b->hmask);
     struct super s;
+    UNROLL
     for (int i = 0; i < 8; i++) {
         __m256i high = _mm256_slli_epi16(field(h, i, 1), 2);
         s.q[i] = _mm256_or_si256(field(load32(b->qs + 32 * (i / 4)), 2 * (i % 4), 3), high);
@@ -146,6 +150,7 @@ INLINE struct super load_iq4_xs(const uint8_t *w)
     const struct block_iq4_xs *b = (const void *)w;
     const __m256i table = _mm256_broadcastsi128_si256(_mm_loadu_si128((const void *)values));
     struct super s;
+    UNROLL
     for (int i = 0; i < 8; i++) {
         __m128i v = _mm_loadu_si128((const void *)(b->qs + 16 * i));
         __m256i n = _mm256_set_m128i(_mm_srli_epi16(v, 4), v);
@@ -203,6 +208,7 @@ INLINE struct sums dot_super(struct type t, const struct super *s, struct act x)
     const __m256i halves[2] = {_mm256_permute2x128_si256(s->scales, s->scales, 0x00),
                                _mm256_permute2x128_si256(s->scales, s->scales, 0x11)};
     __m256i dot = _mm256_setzero_si256();
+    UNROLL
     for (int z = 0; z < 8; z++) {
         __m256i v = _mm256_loadu_si256((const void *)(x.q + 32 * z));
         __m256i p = products(t, s->q[z], v), scale = spread(halves[z / 4], z);
@@ -226,6 +232,7 @@ INLINE __m128 dot_four(struct type t, const uint8_t *w, struct act x, int64_t n,
 {
     struct sums s[4];
     float d[4] = {0}, dmin[4] = {0};
+    UNROLL
     for (int i = 0; i < 4; i++) {
         if (i < n) {
             struct super b = t.load(w + i * t.block_bytes);
@@ -289,17 +296,20 @@ INLINE void fill_super(struct type t, struct tile *tile, const uint8_t *w, size_
     for (int64_t r = 0; r < ROWS; r++) {
         struct super s = t.load(w + (size_t)(r < n_rows ? r : n_rows - 1) * w_row_bytes);
         int16_t scales[16], mins[16];
+        UNROLL
         for (int z = 0; z < 8; z++)
             q[z][r] = s.q[z];
         _mm256_storeu_si256((void *)scales, s.scales);
         _mm256_storeu_si256((void *)mins, s.mins);
         for (int g = 0; g < 16; g += t.group / 16)
             tile->scales[16 * b + g][r][0] = tile->scales[16 * b + g][r][1] = scales[g];
+        UNROLL
         for (int g = 0; g < 8; g++)
             memcpy(tile->mins[8 * b + g][r], mins + 2 * g, 4);
         tile->d[b][r] = s.d;
         tile->dmin[b][r] = s.dmin;
     }
+    UNROLL
     for (int z = 0; z < 8; z++)
         transpose8(q[z], (uint8_t *)tile->w[64 * b + 8 * z], plain);
 }
@@ -308,12 +318,15 @@ INLINE void fill_super(struct type t, struct tile *tile, const uint8_t *w, size_
 INLINE void sum_super(struct type t, const struct tile *tile, int64_t b, const struct act *acts,
                       const int n, __m256i dot[TOKENS], __m256i mins[TOKENS])
 {
+    UNROLL
     for (int i = 0; i < n; i++)
         dot[i] = mins[i] = _mm256_setzero_si256();
     for (int c = 0; c < 64; c += t.adds) {
         __m256i p[TOKENS];
+        UNROLL
         for (int e = 0; e < t.adds; e++) {
             __m256i w = _mm256_load_si256((const void *)tile->w[64 * b + c + e]);
+            UNROLL
             for (int i = 0; i < n; i++) {
                 int32_t four;
                 memcpy(&four, acts[i].q + 256 * b + 4 * (c + e), 4);
@@ -323,11 +336,13 @@ INLINE void sum_super(struct type t, const struct tile *tile, int64_t b, const s
         }
         int g = c / (t.group / 4) * (t.group / 16);
         __m256i scale = _mm256_load_si256((const void *)tile->scales[16 * b + g]);
+        UNROLL
         for (int i = 0; i < n; i++)
             dot[i] = _mm256_add_epi32(dot[i], _mm256_madd_epi16(p[i], scale));
     }
     for (int g = 0; g < 8 && !t.is_signed; g++) {
         __m256i m = _mm256_load_si256((const void *)tile->mins[8 * b + g]);
+        UNROLL
         for (int i = 0; i < n; i++) {
             int32_t two;
             memcpy(&two, acts[i].sum16 + 16 * b + 2 * g, 4);
@@ -343,8 +358,10 @@ INLINE void mul_tokens(struct type t, const struct tile *tile, int64_t n_blocks,
 {
     __m256 lanes[4][TOKENS];
     struct act acts[TOKENS];
+    UNROLL
     for (int i = 0; i < n; i++) {
         acts[i] = act_at(x + (size_t)i * x_row_bytes, k, block);
+        UNROLL
         for (int e = 0; e < 4; e++)
             lanes[e][i] = _mm256_setzero_ps();
     }
@@ -352,6 +369,7 @@ INLINE void mul_tokens(struct type t, const struct tile *tile, int64_t n_blocks,
         __m256i dot[TOKENS], mins[TOKENS];
         sum_super(t, tile, b, acts, n, dot, mins);
         __m256 d = _mm256_load_ps(tile->d[b]), dmin = _mm256_load_ps(tile->dmin[b]);
+        UNROLL
         for (int i = 0; i < n; i++) {
             __m256 dx = _mm256_set1_ps(acts[i].d[b]), v = lanes[b % 4][i];
             __m256i s = t.has_dmin ? dot[i] : _mm256_add_epi32(dot[i], mins[i]);
@@ -362,6 +380,7 @@ INLINE void mul_tokens(struct type t, const struct tile *tile, int64_t n_blocks,
         }
     }
     const __m256i rows = tail_mask(n_rows);
+    UNROLL
     for (int i = 0; i < n; i++) {
         float *out = y + (size_t)i * y_stride;
         __m256 v = first ? _mm256_setzero_ps() : _mm256_maskload_ps(out, rows);

@@ -77,7 +77,7 @@ INLINE struct super load_q4_k(const uint8_t *w)
     const __m512i low = _mm512_set1_epi8(15);
     struct super s;
     for (int i = 0; i < 2; i++) {
-        __m512i v = _mm512_loadu_si512(b->qs + 64 * i);
+        __m512i v = load64(b->qs + 64 * i);
         s.q[2 * i] = _mm512_and_si512(v, low);
         s.q[2 * i + 1] = _mm512_and_si512(_mm512_srli_epi16(v, 4), low);
     }
@@ -95,7 +95,7 @@ INLINE struct super load_q5_k(const uint8_t *w)
     __m512i h = both(qh, _mm256_srli_epi16(qh, 2));
     struct super s;
     for (int i = 0; i < 2; i++) {
-        __m512i v = _mm512_loadu_si512(b->qs + 64 * i);
+        __m512i v = load64(b->qs + 64 * i);
         __m512i h0 = i ? h : _mm512_slli_epi16(h, 4);
         __m512i h1 = i ? _mm512_srli_epi16(h, 1) : _mm512_slli_epi16(h, 3);
         __m512i lo = _mm512_and_si512(v, low), hi = _mm512_and_si512(_mm512_srli_epi16(v, 4), low);
@@ -113,7 +113,7 @@ INLINE struct super load_q6_k(const uint8_t *w)
     const __m512i low = _mm512_set1_epi8(15), high = _mm512_set1_epi8(48);
     struct super s;
     for (int i = 0; i < 2; i++) {
-        __m512i v = _mm512_loadu_si512(b->ql + 64 * i);
+        __m512i v = load64(b->ql + 64 * i);
         __m256i qh = _mm256_loadu_si256((const void *)(b->qh + 32 * i));
         __m512i h0 = both(_mm256_slli_epi16(qh, 4), _mm256_slli_epi16(qh, 2));
         __m512i h1 = both(qh, _mm256_srli_epi16(qh, 2));
@@ -178,7 +178,7 @@ INLINE struct super load_iq4_xs(const uint8_t *w)
     table = _mm512_xor_si512(table, _mm512_set1_epi8(-128));
     struct super s;
     for (int i = 0; i < 2; i++) {
-        __m512i v = _mm512_loadu_si512(b->qs + 64 * i);
+        __m512i v = load64(b->qs + 64 * i);
         s.q[2 * i] = _mm512_shuffle_epi8(table, _mm512_and_si512(v, low));
         s.q[2 * i + 1] =
             _mm512_shuffle_epi8(table, _mm512_and_si512(_mm512_srli_epi16(v, 4), low));
@@ -242,6 +242,7 @@ struct sums {
 INLINE struct sums dot_super(struct type t, const struct super *s, struct act x)
 {
     __m512i scales = _mm512_castsi256_si512(s->scales), dot = _mm512_setzero_si512();
+    UNROLL
     for (int z = 0; z < 4; z++) {
         __m512i v = load_x(t, x.q, z), sc = spread16(t, scales, z);
         if (t.pairs_fit) {
@@ -263,6 +264,7 @@ INLINE __m128 dot_four(struct type t, const uint8_t *w, struct act x, int64_t n,
 {
     struct sums s[4];
     __m128 d[4];
+    UNROLL
     for (int i = 0; i < 4; i++) {
         if (i < n) {
             struct super b = t.load(w + i * t.block_bytes);
@@ -333,6 +335,7 @@ INLINE void fill_super(struct type t, struct tile *tile, const uint8_t *w, size_
     __m512i q[4][ROWS], scales[ROWS], mins[ROWS];
     for (int64_t r = 0; r < ROWS; r++) {
         struct super s = t.load(w + (size_t)(r < n_rows ? r : n_rows - 1) * w_row_bytes);
+        UNROLL
         for (int z = 0; z < 4; z++)
             q[z][r] = s.q[z];
         scales[r] = _mm512_cvtepi16_epi32(s.scales);
@@ -340,8 +343,10 @@ INLINE void fill_super(struct type t, struct tile *tile, const uint8_t *w, size_
         tile->d[b][r] = _mm_cvtss_f32(s.d);
         tile->dmin[b][r] = _mm_cvtss_f32(_mm_movehdup_ps(s.d));
     }
+    UNROLL
     for (int z = 0; z < 4; z++) {
         uint8_t slots[16];
+        UNROLL
         for (int i = 0; i < 16; i++)
             slots[i] = (uint8_t)(4 * t.pieces[4 * z + i / 4] + i % 4);
         transpose16(q[z], (uint8_t *)tile->w[64 * b], slots);
@@ -356,14 +361,17 @@ INLINE void fill_super(struct type t, struct tile *tile, const uint8_t *w, size_
 INLINE void sum_super(struct type t, const struct tile *tile, int64_t b, const struct act *acts,
                       const int n, __m512i dot[TOKENS], __m512i mins[TOKENS])
 {
+    UNROLL
     for (int i = 0; i < n; i++)
         dot[i] = mins[i] = _mm512_setzero_si512();
     for (int g = 0; g < 16; g += t.group / 16) {
         __m512i p[TOKENS];
+        UNROLL
         for (int i = 0; i < n; i++)
             p[i] = _mm512_setzero_si512();
         for (int c = 0; c < t.group / 4; c++) {
             __m512i w = _mm512_load_si512(tile->w[64 * b + 4 * g + c]);
+            UNROLL
             for (int i = 0; i < n; i++) {
                 int32_t four;
                 memcpy(&four, acts[i].q + 256 * b + 16 * g + 4 * c, 4);
@@ -371,11 +379,14 @@ INLINE void sum_super(struct type t, const struct tile *tile, int64_t b, const s
             }
         }
         __m512i scale = _mm512_load_si512(tile->scales[16 * b + g]);
+        UNROLL
         for (int i = 0; i < n; i++)
             dot[i] = _mm512_add_epi32(dot[i], _mm512_mullo_epi32(p[i], scale));
     }
+    UNROLL
     for (int g = 0; g < 8; g++) {
         __m512i m = _mm512_load_si512(tile->mins[8 * b + g]);
+        UNROLL
         for (int i = 0; i < n; i++) {
             int32_t two;
             memcpy(&two, acts[i].sum16 + 16 * b + 2 * g, 4);
@@ -391,8 +402,10 @@ INLINE void mul_tokens(struct type t, const struct tile *tile, int64_t n_blocks,
 {
     __m512 lanes[4][TOKENS];
     struct act acts[TOKENS];
+    UNROLL
     for (int i = 0; i < n; i++) {
         acts[i] = act_at(x + (size_t)i * x_row_bytes, k, block);
+        UNROLL
         for (int e = 0; e < 4; e++)
             lanes[e][i] = _mm512_setzero_ps();
     }
@@ -400,6 +413,7 @@ INLINE void mul_tokens(struct type t, const struct tile *tile, int64_t n_blocks,
         __m512i dot[TOKENS], mins[TOKENS];
         sum_super(t, tile, b, acts, n, dot, mins);
         __m512 d = _mm512_load_ps(tile->d[b]), dmin = _mm512_load_ps(tile->dmin[b]);
+        UNROLL
         for (int i = 0; i < n; i++) {
             __m512 dx = _mm512_set1_ps(acts[i].d[b]), v = lanes[b % 4][i];
             if (t.has_dmin) {
@@ -412,6 +426,7 @@ INLINE void mul_tokens(struct type t, const struct tile *tile, int64_t n_blocks,
             lanes[b % 4][i] = v;
         }
     }
+    UNROLL
     for (int i = 0; i < n; i++) {
         float *out = y + (size_t)i * y_stride;
         __m512 v = first ? _mm512_setzero_ps() : _mm512_maskz_loadu_ps(rows, out);

@@ -140,6 +140,7 @@ INLINE __m256 dot_pairs(struct type t, const uint8_t *w, struct act x, __m256 la
 {
     const __m256i one = _mm256_set1_epi16(1), order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
     __m256i sums[4];
+    UNROLL
     for (int i = 0; i < 4; i++) {
         if (i >= n_pairs) {
             sums[i] = _mm256_setzero_si256();
@@ -283,12 +284,16 @@ INLINE void sum_block(struct type t, const struct tile *tile, int64_t b, const s
 {
     const __m256i one = _mm256_set1_epi16(1);
     const int step = t.adds ? t.adds : 1;
+    UNROLL
     for (int i = 0; i < n; i++)
         sum[i] = t.offset ? _mm256_set1_epi32(-t.offset * acts[i].sum[b]) : _mm256_setzero_si256();
+    UNROLL
     for (int c = 0; c < 8; c += step) {
         __m256i p[TOKENS];
+        UNROLL
         for (int e = 0; e < step; e++) {
             __m256i w = _mm256_load_si256((const void *)tile->w[8 * b + c + e]);
+            UNROLL
             for (int i = 0; i < n; i++) {
                 int32_t four;
                 memcpy(&four, acts[i].q + 32 * b + 4 * (c + e), 4);
@@ -296,6 +301,7 @@ INLINE void sum_block(struct type t, const struct tile *tile, int64_t b, const s
                 p[i] = e ? _mm256_add_epi16(p[i], v) : v;
             }
         }
+        UNROLL
         for (int i = 0; i < n; i++)
             sum[i] = _mm256_add_epi32(sum[i], _mm256_madd_epi16(p[i], one));
     }
@@ -308,8 +314,10 @@ INLINE void mul_tokens(struct type t, const struct tile *tile, int64_t n_blocks,
 {
     __m256 lanes[8][TOKENS];
     struct act acts[TOKENS];
+    UNROLL
     for (int i = 0; i < n; i++) {
         acts[i] = act_at(x + (size_t)i * x_row_bytes, k, block);
+        UNROLL
         for (int e = 0; e < 8; e++)
             lanes[e][i] = _mm256_setzero_ps();
     }
@@ -317,6 +325,7 @@ INLINE void mul_tokens(struct type t, const struct tile *tile, int64_t n_blocks,
         __m256i sum[TOKENS];
         sum_block(t, tile, b, acts, n, sum);
         __m256 d = _mm256_load_ps(tile->d[b]);
+        UNROLL
         for (int i = 0; i < n; i++) {
             __m256 scale = _mm256_mul_ps(d, _mm256_set1_ps(acts[i].d[b]));
             __m256 v = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum[i]), scale, lanes[b % 8][i]);
@@ -326,8 +335,10 @@ INLINE void mul_tokens(struct type t, const struct tile *tile, int64_t n_blocks,
         }
     }
     const __m256i rows = tail_mask(n_rows);
+    UNROLL
     for (int i = 0; i < n; i++) {
         for (int half = 4; half; half /= 2)
+            UNROLL
             for (int e = 0; e < half; e++)
                 lanes[e][i] = _mm256_add_ps(lanes[e][i], lanes[e + half][i]);
         float *out = y + (size_t)i * y_stride;

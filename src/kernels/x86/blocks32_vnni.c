@@ -49,7 +49,7 @@ struct raw {
 };
 INLINE struct raw load_raw(const uint8_t *w, int block_bytes)
 {
-    return (struct raw){_mm512_loadu_si512(w), _mm512_loadu_si512(w + 4 * block_bytes - 64)};
+    return (struct raw){load64(w), load64(w + 4 * block_bytes - 64)};
 }
 
 INLINE __m512i pick(struct raw r, const uint16_t index[32])
@@ -177,6 +177,7 @@ INLINE __m512 dot_groups(struct type t, const uint8_t *w, struct act x, __m512 l
         _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
     __m512i sums[4];
     __m128i heads[4];
+    UNROLL
     for (int i = 0; i < 4; i++) {
         if (i >= n_groups) {
             sums[i] = _mm512_setzero_si512();
@@ -331,20 +332,26 @@ INLINE void mul_tokens(struct type t, const struct tile *tile, int64_t n_blocks,
     __m512 lanes[16][TOKENS];
     struct act acts[TOKENS];
     _Alignas(64) int32_t bias[TOKENS][CHUNK];
+    UNROLL
     for (int i = 0; i < n; i++) {
         acts[i] = act_at(x + (size_t)i * x_row_bytes, k, block);
         for (int64_t b = 0; t.offset && b < n_blocks; b++)
             bias[i][b] = -t.offset * acts[i].sum[b];
     }
+    UNROLL
     for (int e = 0; e < 16; e++)
+        UNROLL
         for (int i = 0; i < n; i++)
             lanes[e][i] = _mm512_setzero_ps();
     for (int64_t b = 0; b < n_blocks; b++) {
         __m512i sum[TOKENS];
+        UNROLL
         for (int i = 0; i < n; i++)
             sum[i] = t.offset ? _mm512_set1_epi32(bias[i][b]) : _mm512_setzero_si512();
+        UNROLL
         for (int c = 0; c < 8; c++) {
             __m512i w = _mm512_load_si512(tile->w[8 * b + c]);
+            UNROLL
             for (int i = 0; i < n; i++) {
                 int32_t four;
                 memcpy(&four, acts[i].q + 32 * b + 4 * c, 4);
@@ -352,6 +359,7 @@ INLINE void mul_tokens(struct type t, const struct tile *tile, int64_t n_blocks,
             }
         }
         __m512 d = _mm512_load_ps(tile->d[b]), m = _mm512_load_ps(tile->m[b]);
+        UNROLL
         for (int i = 0; i < n; i++) {
             __m512 scale = _mm512_mul_ps(d, _mm512_set1_ps(acts[i].d[b]));
             __m512 v = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum[i]), scale, lanes[b % 16][i]);
@@ -359,8 +367,10 @@ INLINE void mul_tokens(struct type t, const struct tile *tile, int64_t n_blocks,
             lanes[b % 16][i] = v;
         }
     }
+    UNROLL
     for (int i = 0; i < n; i++) {
         for (int half = 8; half; half /= 2)
+            UNROLL
             for (int e = 0; e < half; e++)
                 lanes[e][i] = _mm512_add_ps(lanes[e][i], lanes[e + half][i]);
         float *out = y + (size_t)i * y_stride;

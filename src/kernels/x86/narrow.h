@@ -5,8 +5,6 @@
 #include <immintrin.h>
 #include "src/kernels/variants.h"
 
-#define INLINE static inline __attribute__((always_inline))
-
 /* Lane mask for the last n < 8 elements. */
 INLINE __m256i tail_mask(int64_t n)
 {
@@ -80,6 +78,7 @@ INLINE __m256i add_quads(__m256i a, __m256i b, __m256i c, __m256i d)
 INLINE void transpose8(const __m256i in[8], uint8_t *out, const uint8_t slot[8])
 {
     __m256i a[8];
+    UNROLL
     for (int i = 0; i < 8; i += 4) {
         __m256i p = _mm256_unpacklo_epi32(in[i], in[i + 1]);
         __m256i q = _mm256_unpackhi_epi32(in[i], in[i + 1]);
@@ -90,6 +89,7 @@ INLINE void transpose8(const __m256i in[8], uint8_t *out, const uint8_t slot[8])
         a[i + 2] = _mm256_unpacklo_epi64(q, s);
         a[i + 3] = _mm256_unpackhi_epi64(q, s);
     }
+    UNROLL
     for (int i = 0; i < 4; i++) {
         _mm256_store_si256((void *)(out + 32 * slot[i]),
                            _mm256_permute2x128_si256(a[i], a[i + 4], 0x20));

@@ -73,7 +73,7 @@ INLINE void vf_sum4(vf a, vf b, vf c, vf d, float out[4])
 {
     _mm_storeu_ps(out, add_lanes_f32(a, b, c, d));
 }
-INLINE vf vf_load_f32(const void *p) { return _mm512_loadu_ps(p); }
+INLINE vf vf_load_f32(const void *p) { return _mm512_castsi512_ps(load64(p)); }
 INLINE vf vf_load_f16(const void *p) { return _mm512_cvtph_ps(_mm256_loadu_si256(p)); }
 INLINE vf vf_load_bf16(const void *p)
 {
