@@ -29,10 +29,36 @@ INLINE vf load_x(const char *row, int64_t i, int64_t n)
     return n >= LANES ? vf_load(p) : vf_load_part(p, n);
 }
 
+/* One weight matrix block and its activations. */
+struct block {
+    load_fn load;
+    int bytes;
+    const uint8_t *w;
+    size_t w_row_bytes;
+    const char *x;
+    size_t x_row_bytes;
+};
+
+/* sum[r][t][half] += W[r, i .. i + n) x[t, i .. i + n), n <= LANES */
+INLINE void add_vectors(struct block b, const int n_rows, const int n_x, int64_t i, int64_t n,
+                        const int half, vf sum[BLOCK_ROWS][BLOCK_TOKENS][2])
+{
+    vf xs[BLOCK_TOKENS];
+    UNROLL
+    for (int t = 0; t < n_x; t++)
+        xs[t] = load_x(b.x + (size_t)t * b.x_row_bytes, i, n);
+    UNROLL
+    for (int r = 0; r < n_rows; r++) {
+        vf ws = load_w(b.load, b.bytes, b.w + (size_t)r * b.w_row_bytes, i, n);
+        UNROLL
+        for (int t = 0; t < n_x; t++)
+            sum[r][t][half] = vf_fma(ws, xs[t], sum[r][t][half]);
+    }
+}
+
 /* y[t*y_stride + r] for n_rows x n_x, both constants where this is called */
-INLINE void mul_block(load_fn load, int bytes, const uint8_t *w, size_t w_row_bytes,
-                      const int n_rows, int64_t k, const char *x, size_t x_row_bytes, const int n_x,
-                      float *y, size_t y_stride)
+INLINE void mul_block(struct block b, const int n_rows, int64_t k, const int n_x, float *y,
+                      size_t y_stride)
 {
     vf sum[BLOCK_ROWS][BLOCK_TOKENS][2];
     UNROLL
@@ -42,33 +68,11 @@ INLINE void mul_block(load_fn load, int bytes, const uint8_t *w, size_t w_row_by
             sum[r][t][0] = sum[r][t][1] = vf_zero();
     int64_t i = 0;
     for (; i + 2 * LANES <= k; i += 2 * LANES) {
-        UNROLL
-        for (int half = 0; half < 2; half++) {
-            vf xs[BLOCK_TOKENS];
-            UNROLL
-            for (int t = 0; t < n_x; t++)
-                xs[t] = load_x(x + (size_t)t * x_row_bytes, i + half * LANES, LANES);
-            UNROLL
-            for (int r = 0; r < n_rows; r++) {
-                vf ws = load_w(load, bytes, w + (size_t)r * w_row_bytes, i + half * LANES, LANES);
-                UNROLL
-                for (int t = 0; t < n_x; t++)
-                    sum[r][t][half] = vf_fma(ws, xs[t], sum[r][t][half]);
-            }
-        }
+        add_vectors(b, n_rows, n_x, i, LANES, 0, sum);
+        add_vectors(b, n_rows, n_x, i + LANES, LANES, 1, sum);
     }
-    UNROLL
-    for (int half = 0; half < 2; half++, i += LANES) {
-        if (i >= k) break;
-        UNROLL
-        for (int r = 0; r < n_rows; r++) {
-            vf ws = load_w(load, bytes, w + (size_t)r * w_row_bytes, i, k - i);
-            UNROLL
-            for (int t = 0; t < n_x; t++)
-                sum[r][t][half] =
-                    vf_fma(ws, load_x(x + (size_t)t * x_row_bytes, i, k - i), sum[r][t][half]);
-        }
-    }
+    if (i < k) add_vectors(b, n_rows, n_x, i, k - i, 0, sum);
+    if (i + LANES < k) add_vectors(b, n_rows, n_x, i + LANES, k - i - LANES, 1, sum);
     UNROLL
     for (int t = 0; t < n_x; t++)
         UNROLL
@@ -76,31 +80,26 @@ INLINE void mul_block(load_fn load, int bytes, const uint8_t *w, size_t w_row_by
             y[(size_t)t * y_stride + (size_t)r] = vf_sum(vf_add(sum[r][t][0], sum[r][t][1]));
 }
 
-INLINE void mul_rows(load_fn load, int bytes, const uint8_t *w, size_t w_row_bytes,
-                     const int n_rows, int64_t k, const char *x, size_t x_row_bytes, int64_t n_x,
-                     float *y, size_t y_stride)
+INLINE void mul_rows(struct block b, const int n_rows, int64_t k, int64_t n_x, float *y,
+                     size_t y_stride)
 {
     int64_t t = 0;
-    for (; t + BLOCK_TOKENS <= n_x; t += BLOCK_TOKENS)
-        mul_block(load, bytes, w, w_row_bytes, n_rows, k, x + (size_t)t * x_row_bytes, x_row_bytes,
-                  BLOCK_TOKENS, y + (size_t)t * y_stride, y_stride);
-    for (; t < n_x; t++)
-        mul_block(load, bytes, w, w_row_bytes, n_rows, k, x + (size_t)t * x_row_bytes, x_row_bytes,
-                  1, y + (size_t)t * y_stride, y_stride);
+    for (; t + BLOCK_TOKENS <= n_x; t += BLOCK_TOKENS, b.x += BLOCK_TOKENS * b.x_row_bytes)
+        mul_block(b, n_rows, k, BLOCK_TOKENS, y + (size_t)t * y_stride, y_stride);
+    for (; t < n_x; t++, b.x += b.x_row_bytes)
+        mul_block(b, n_rows, k, 1, y + (size_t)t * y_stride, y_stride);
 }
 
-INLINE void mul(load_fn load, int bytes, const void *weights, size_t w_row_bytes, int64_t n_rows,
+INLINE void mul(load_fn load, int bytes, const void *w, size_t w_row_bytes, int64_t n_rows,
                 int64_t k, const void *x, size_t x_row_bytes, int64_t n_x, float *y,
                 size_t y_stride)
 {
-    const uint8_t *w = weights;
+    struct block b = {load, bytes, w, w_row_bytes, x, x_row_bytes};
     int64_t r = 0;
-    for (; n_x > 1 && r + BLOCK_ROWS <= n_rows; r += BLOCK_ROWS)
-        mul_rows(load, bytes, w + (size_t)r * w_row_bytes, w_row_bytes, BLOCK_ROWS, k, x,
-                 x_row_bytes, n_x, y + r, y_stride);
-    for (; r < n_rows; r++)
-        mul_rows(load, bytes, w + (size_t)r * w_row_bytes, w_row_bytes, 1, k, x, x_row_bytes, n_x,
-                 y + r, y_stride);
+    for (; n_x > 1 && r + BLOCK_ROWS <= n_rows; r += BLOCK_ROWS, b.w += BLOCK_ROWS * w_row_bytes)
+        mul_rows(b, BLOCK_ROWS, k, n_x, y + r, y_stride);
+    for (; r < n_rows; r++, b.w += w_row_bytes)
+        mul_rows(b, 1, k, n_x, y + r, y_stride);
 }
 
 #define TYPE(name, bytes)                                                                          \

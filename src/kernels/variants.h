@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * variants.h - prototypes of every function that kernels.def names, with the type of its slot, and
  * the two words that keep vectors in registers: INLINE for pieces of a kernel, UNROLL before loops
- * of constant length over arrays of vectors (a loop that is left as one puts the array in memory). */
+ * of constant length over arrays of vectors (what stays a loop puts its array in memory). */
 #ifndef KERNELS_VARIANTS_H
 #define KERNELS_VARIANTS_H
 #include "src/kernels/kernels.h"

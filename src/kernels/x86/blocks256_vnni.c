@@ -38,7 +38,6 @@ struct type {
 };
 
 static const uint8_t natural[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-static const uint8_t halves32[16] = {0, 1, 4, 5, 2, 3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15};
 static const uint8_t halves16[16] = {0, 2, 4, 6, 1, 3, 5, 7, 8, 10, 12, 14, 9, 11, 13, 15};
 
 INLINE __m128 halves_at(const uint8_t *p)
@@ -71,16 +70,31 @@ INLINE __m512i both(__m256i lo, __m256i hi)
     return _mm512_inserti64x4(_mm512_castsi256_si512(lo), hi, 1);
 }
 
+/* Where mask has a bit, that of a; else that of b. */
+INLINE __m512i choose(__m512i mask, __m512i a, __m512i b)
+{
+    return _mm512_ternarylogic_epi32(mask, a, b, 0xca);
+}
+
+INLINE __m256i load32(const uint8_t *p)
+{
+    return _mm256_loadu_si256((const void *)p);
+}
+
+/* 32 bytes to 64 weights: the low nibbles, then the high ones; the upper nibbles are not cleared. */
+INLINE __m512i low_then_high(const uint8_t *p)
+{
+    __m256i v = load32(p);
+    return both(v, _mm256_srli_epi16(v, 4));
+}
+
 INLINE struct super load_q4_k(const uint8_t *w)
 {
     const struct block_q4_k *b = (const void *)w;
-    const __m512i low = _mm512_set1_epi8(15);
     struct super s;
-    for (int i = 0; i < 2; i++) {
-        __m512i v = load64(b->qs + 64 * i);
-        s.q[2 * i] = _mm512_and_si512(v, low);
-        s.q[2 * i + 1] = _mm512_and_si512(_mm512_srli_epi16(v, 4), low);
-    }
+    UNROLL
+    for (int z = 0; z < 4; z++)
+        s.q[z] = _mm512_and_si512(low_then_high(b->qs + 32 * z), _mm512_set1_epi8(15));
     scales_k4(b->scales, &s);
     s.d = halves_at(b->d);
     return s;
@@ -89,19 +103,15 @@ INLINE struct super load_q4_k(const uint8_t *w)
 INLINE struct super load_q5_k(const uint8_t *w)
 {
     const struct block_q5_k *b = (const void *)w;
-    const __m512i low = _mm512_set1_epi8(15), bit = _mm512_set1_epi8(16);
-    const __m256i qh = _mm256_loadu_si256((const void *)b->qh);
-    /* bits 0..7 of qh belong to groups of 32: q[0] has groups 0 and 2, q[1] 1 and 3, and so on */
-    __m512i h = both(qh, _mm256_srli_epi16(qh, 2));
+    const __m512i low = _mm512_set1_epi8(15), five = _mm512_set1_epi8(31);
+    __m256i qh = load32(b->qh);
+    __m512i h = both(qh, _mm256_srli_epi16(qh, 1)); /* q[z] wants bits 2z and 2z + 1 as bit 4 */
+    __m512i bits[4] = {_mm512_slli_epi16(h, 4), _mm512_slli_epi16(h, 2), h,
+                       _mm512_srli_epi16(h, 2)};
     struct super s;
-    for (int i = 0; i < 2; i++) {
-        __m512i v = load64(b->qs + 64 * i);
-        __m512i h0 = i ? h : _mm512_slli_epi16(h, 4);
-        __m512i h1 = i ? _mm512_srli_epi16(h, 1) : _mm512_slli_epi16(h, 3);
-        __m512i lo = _mm512_and_si512(v, low), hi = _mm512_and_si512(_mm512_srli_epi16(v, 4), low);
-        s.q[2 * i] = _mm512_or_si512(lo, _mm512_and_si512(h0, bit));
-        s.q[2 * i + 1] = _mm512_or_si512(hi, _mm512_and_si512(h1, bit));
-    }
+    UNROLL
+    for (int z = 0; z < 4; z++)
+        s.q[z] = _mm512_and_si512(choose(low, low_then_high(b->qs + 32 * z), bits[z]), five);
     scales_k4(b->scales, &s);
     s.d = halves_at(b->d);
     return s;
@@ -110,16 +120,16 @@ INLINE struct super load_q5_k(const uint8_t *w)
 INLINE struct super load_q6_k(const uint8_t *w)
 {
     const struct block_q6_k *b = (const void *)w;
-    const __m512i low = _mm512_set1_epi8(15), high = _mm512_set1_epi8(48);
+    const __m512i low = _mm512_set1_epi8(15), six = _mm512_set1_epi8(63);
     struct super s;
+    UNROLL
     for (int i = 0; i < 2; i++) {
         __m512i v = load64(b->ql + 64 * i);
-        __m256i qh = _mm256_loadu_si256((const void *)(b->qh + 32 * i));
+        __m256i qh = load32(b->qh + 32 * i);
         __m512i h0 = both(_mm256_slli_epi16(qh, 4), _mm256_slli_epi16(qh, 2));
         __m512i h1 = both(qh, _mm256_srli_epi16(qh, 2));
-        s.q[2 * i] = _mm512_or_si512(_mm512_and_si512(v, low), _mm512_and_si512(h0, high));
-        s.q[2 * i + 1] = _mm512_or_si512(_mm512_and_si512(_mm512_srli_epi16(v, 4), low),
-                                         _mm512_and_si512(h1, high));
+        s.q[2 * i] = _mm512_and_si512(choose(low, v, h0), six);
+        s.q[2 * i + 1] = _mm512_and_si512(choose(low, _mm512_srli_epi16(v, 4), h1), six);
     }
     s.scales = _mm256_cvtepi8_epi16(_mm_loadu_si128((const void *)b->scales));
     s.mins = _mm256_sub_epi16(_mm256_setzero_si256(), _mm256_slli_epi16(s.scales, 5));
@@ -213,11 +223,6 @@ INLINE struct act act_at(const void *row, int64_t k, int64_t block)
 INLINE __m512i load_x(struct type t, const int8_t *x, int z)
 {
     if (t.pieces == natural) return _mm512_loadu_si512(x + 64 * z);
-    if (t.pieces == halves32) {
-        const int8_t *p = x + 128 * (z / 2) + 32 * (z % 2);
-        return both(_mm256_loadu_si256((const void *)p),
-                    _mm256_loadu_si256((const void *)(p + 64)));
-    }
     const int8_t *p = x + 128 * (z / 2);
     __m512i a = _mm512_loadu_si512(p), b = _mm512_loadu_si512(p + 64);
     return z % 2 ? _mm512_shuffle_i64x2(a, b, 0xdd) : _mm512_shuffle_i64x2(a, b, 0x88);
@@ -235,7 +240,7 @@ INLINE __m512i spread16(struct type t, __m512i scales, int z)
 
 struct sums {
     __m512i dot;  /* 16 partial sums */
-    __m512i mins; /* has_dmin: 16 partial sums */
+    __m256i mins; /* has_dmin: 8 partial sums */
 };
 
 /* One superblock of one row times one token. */
@@ -254,9 +259,17 @@ INLINE struct sums dot_super(struct type t, const struct super *s, struct act x)
         }
     }
     __m256i sum16 = _mm256_loadu_si256((const void *)x.sum16);
-    __m512i m = _mm512_zextsi256_si512(_mm256_madd_epi16(s->mins, sum16));
+    __m256i m = _mm256_madd_epi16(s->mins, sum16);
     if (t.has_dmin) return (struct sums){dot, m};
-    return (struct sums){_mm512_add_epi32(dot, m), _mm512_setzero_si512()};
+    return (struct sums){_mm512_add_epi32(dot, _mm512_zextsi256_si512(m)),
+                         _mm256_setzero_si256()};
+}
+
+/* Adds up the lanes of four vectors: (sum a, sum b, sum c, sum d). */
+INLINE __m128i add_eights(__m256i a, __m256i b, __m256i c, __m256i d)
+{
+    __m256i q = _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
+    return _mm_add_epi32(_mm256_castsi256_si128(q), _mm256_extracti128_si256(q, 1));
 }
 
 /* lanes += up to 4 superblocks of one row times one token */
@@ -271,7 +284,7 @@ INLINE __m128 dot_four(struct type t, const uint8_t *w, struct act x, int64_t n,
             s[i] = dot_super(t, &b, (struct act){x.q + 256 * i, x.d + i, x.sum16 + 16 * i});
             d[i] = b.d;
         } else {
-            s[i] = (struct sums){_mm512_setzero_si512(), _mm512_setzero_si512()};
+            s[i] = (struct sums){_mm512_setzero_si512(), _mm256_setzero_si256()};
             d[i] = _mm_setzero_ps();
         }
     }
@@ -280,7 +293,7 @@ INLINE __m128 dot_four(struct type t, const uint8_t *w, struct act x, int64_t n,
     __m128 dot = _mm_cvtepi32_ps(add_lanes_i32(s[0].dot, s[1].dot, s[2].dot, s[3].dot));
     lanes = _mm_fmadd_ps(dot, _mm_mul_ps(_mm_movelh_ps(d01, d23), dx), lanes);
     if (t.has_dmin) {
-        __m128 m = _mm_cvtepi32_ps(add_lanes_i32(s[0].mins, s[1].mins, s[2].mins, s[3].mins));
+        __m128 m = _mm_cvtepi32_ps(add_eights(s[0].mins, s[1].mins, s[2].mins, s[3].mins));
         lanes = _mm_fnmadd_ps(m, _mm_mul_ps(_mm_movehl_ps(d23, d01), dx), lanes);
     }
     return lanes;
@@ -485,7 +498,7 @@ INLINE void mul(struct type t, const void *w, size_t w_row_bytes, int64_t n_rows
     }
 TYPE(q2_k, true, true, 16, natural)
 TYPE(q3_k, false, true, 16, natural)
-TYPE(q4_k, true, true, 32, halves32)
-TYPE(q5_k, true, true, 32, halves32)
+TYPE(q4_k, true, true, 32, natural)
+TYPE(q5_k, true, true, 32, natural)
 TYPE(q6_k, false, true, 16, natural)
 TYPE(iq4_xs, false, false, 32, halves16)

@@ -260,8 +260,8 @@ INLINE void mul_rows(struct type t, const uint8_t *w, size_t w_row_bytes, int64_
                 total += add_lanes_tree(lanes);
                 lanes = _mm512_setzero_ps();
             }
-            lanes = dot_groups(t, w + at + (size_t)b * (size_t)t.block_bytes, act_at(x, k, b), lanes,
-                               4, 0xffff);
+            const uint8_t *p = w + at + (size_t)b * (size_t)t.block_bytes;
+            lanes = dot_groups(t, p, act_at(x, k, b), lanes, 4, 0xffff);
         }
         if (n_groups) {
             if (whole && whole % CHUNK == 0) {
