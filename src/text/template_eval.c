@@ -105,10 +105,8 @@ bool jinja_slice(struct jrun *r, struct jvalue v, const struct jvalue at[3], str
 {
     if (v.kind == J_UNDEFINED) return undefined_use(r, v);
     bool is_str = v.kind == J_STR;
-    if (!is_str && v.kind != J_LIST && v.kind != J_TUPLE && v.kind != J_RANGE) {
-        *out = jinja_undefined("slice", 5);
-        return true;
-    }
+    if (!is_str && v.kind != J_LIST && v.kind != J_TUPLE && v.kind != J_RANGE)
+        return jinja_fail(r, "%s has no slices", jinja_kind_name(v));
     if (is_str && !jinja_work(r, v.n)) return false;
     int64_t n = (int64_t)(is_str ? jinja_chars(v) : jinja_seq_n(v)), step = 1, from, to;
     if (at[2].kind != J_MISSING && at[2].kind != J_NONE) {

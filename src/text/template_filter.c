@@ -144,7 +144,8 @@ static bool f_indent(struct jrun *r, struct jvalue v, const struct jvalue *a, st
     struct jvalue unit = jinja_kind(J_NONE), newline = jinja_str("\n", 1, true);
     struct jlist *lines = jinja_list(r, 0);
     struct jgrow *g = jinja_grow(r, 64);
-    if (!lines || !g || !jinja_text(r, v, &v) || !indent_unit(r, a[0], &unit) ||
+    if (v.kind != J_STR) return jinja_fail(r, "indent of %s", jinja_kind_name(v));
+    if (!lines || !g || !indent_unit(r, a[0], &unit) ||
         !jinja_concat(r, v, newline, &v) || !jinja_splitlines(r, v, false, lines))
         return false;
     if (jinja_truth(a[1]) && !jinja_put_str(r, g, unit)) return false;

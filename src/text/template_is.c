@@ -23,14 +23,13 @@ static const struct { const char *name; uint8_t id, n_args; } tests[] = {
     {"ge", IS_GE, 1}, {">=", IS_GE, 1}, {"lt", IS_LT, 1}, {"lessthan", IS_LT, 1}, {"<", IS_LT, 1},
     {"le", IS_LE, 1}, {"<=", IS_LE, 1}};
 
-static bool divides(struct jrun *r, struct jvalue v, int64_t by, bool *out)
+static bool leaves(struct jrun *r, struct jvalue v, struct jvalue by, int64_t rest, bool *out)
 {
-    if (v.kind != J_INT && v.kind != J_BOOL)
-        return jinja_fail(r, "odd, even and divisibleby need an integer, not %s",
-                          jinja_kind_name(v));
-    if (!by) return jinja_fail(r, "division by zero");
-    *out = by == -1 || jinja_integer(v) % by == 0;
-    return true;
+    struct jvalue left;
+    if (!jinja_is_number(v) || !jinja_is_number(by))
+        return jinja_fail(r, "odd, even and divisibleby need numbers, not %s",
+                          jinja_kind_name(jinja_is_number(v) ? by : v));
+    return jinja_arith(r, '%', v, by, &left) && jinja_equal(r, left, jinja_int(rest), out);
 }
 
 static bool cased(struct jrun *r, struct jvalue v, enum jcase how, bool *out)
@@ -94,15 +93,12 @@ static bool apply(struct jrun *r, int id, struct jvalue v, struct jvalue arg, bo
     case IS_MAPPING: *out = v.kind == J_DICT; return true;
     case IS_SEQUENCE: *out = is_indexed(v); return true;
     case IS_ITERABLE: *out = is_indexed(v) || v.kind == J_VIEW || v.kind == J_GEN; return true;
-    case IS_CALLABLE: *out = v.kind >= J_MACRO && v.kind <= J_FUNCTION; return true;
-    case IS_ODD:
-        if (!divides(r, v, 2, out)) return false;
-        *out = !*out;
+    case IS_CALLABLE: /* jinja2's undefined can be called, in order to fail */
+        *out = (v.kind >= J_MACRO && v.kind <= J_FUNCTION) || v.kind == J_UNDEFINED;
         return true;
-    case IS_EVEN: return divides(r, v, 2, out);
-    case IS_DIVISIBLEBY:
-        if (arg.kind != J_INT) return jinja_fail(r, "divisibleby needs an integer");
-        return divides(r, v, arg.u.i, out);
+    case IS_ODD: return leaves(r, v, jinja_int(2), 1, out);
+    case IS_EVEN: return leaves(r, v, jinja_int(2), 0, out);
+    case IS_DIVISIBLEBY: return leaves(r, v, arg, 0, out);
     case IS_LOWER: return cased(r, v, JCASE_LOWER, out);
     case IS_UPPER: return cased(r, v, JCASE_UPPER, out);
     case IS_ESCAPED: *out = v.kind == J_STR && v.markup; return true;

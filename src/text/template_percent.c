@@ -162,7 +162,7 @@ bool jinja_percent(struct jrun *r, struct jvalue fmt, struct jvalue args, struct
         p.at++;
         if (!jinja_spend(r, 1) || !convert(&p)) return false;
     }
-    bool all = args.kind == J_DICT || args.kind == J_LIST ||
+    bool all = args.kind == J_DICT || args.kind == J_LIST || args.kind == J_RANGE ||
                p.i_arg >= (args.kind == J_TUPLE ? args.u.list->n : 1);
     if (!all) return jinja_fail(r, "more values than the format takes");
     *out = jinja_grown(p.g);
