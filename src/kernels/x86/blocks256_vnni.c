@@ -81,7 +81,7 @@ INLINE __m256i load32(const uint8_t *p)
     return _mm256_loadu_si256((const void *)p);
 }
 
-/* 32 bytes to 64 weights: the low nibbles, then the high ones; the upper nibbles are not cleared. */
+/* 32 bytes to 64 weights: the low nibbles, then the high ones; upper nibbles are not cleared. */
 INLINE __m512i low_then_high(const uint8_t *p)
 {
     __m256i v = load32(p);

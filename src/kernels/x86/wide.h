@@ -7,8 +7,8 @@
 
 /* 64 bytes of weights as two loads of 32. Weights are seldom aligned, so that nearly every load of
  * 64 bytes splits two cache lines, and split loads that miss hold up those behind them: streaming
- * from memory on Zen 4, 64-byte loads took 1.67 and 2.24 ns per 32 weights of q4_1 and q6_k, these 1.18
- * and 1.59 (plain reading: 1.03 and 1.45). Software prefetch on top of it made it slower. */
+ * from memory on Zen 4, 64-byte loads took 1.67 and 2.24 ns per 32 weights of q4_1 and q6_k, these
+ * 1.18 and 1.59 (plain reading: 1.03 and 1.45). Software prefetch on top of it made it slower. */
 INLINE __m512i load64(const void *p)
 {
     const __m256i *v = p;
