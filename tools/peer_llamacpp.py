@@ -2,6 +2,7 @@
 
 Used by tools/oracle.py and bench/bench.py; never by the tests of `make check`."""
 import ctypes
+import os
 import time
 
 import llama_cpp as lc
@@ -159,6 +160,26 @@ class Peer:
             self.decode([token], pos0 + i)
             lc.llama_get_logits_ith(self.ctx, 0)
         return n / (time.perf_counter() - start)
+
+    def fill(self, depth, state=None):
+        """Puts `depth` tokens in the cache by evaluating them. With a path, what that gave is kept there,
+        and found again by the next process: it takes minutes, and only decoding after it is timed."""
+        self.clear()
+        path = str(state).encode() if state else None
+        if path and os.path.exists(path):
+            n, room = ctypes.c_size_t(), (lc.llama_token * 1)()
+            if lc.llama_state_seq_load_file(self.ctx, path, 0, room, 1, ctypes.byref(n)):
+                return
+        ids = [1 + (i * 7919) % (self.n_vocab - 2) for i in range(depth)]
+        self.prefill(ids)
+        if path:
+            lc.llama_state_seq_save_file(self.ctx, path, 0, (lc.llama_token * 1)(), 0)
+
+    def time_decode_at(self, depth, n):
+        """Tokens per second after fill(depth); the cache is as before afterwards."""
+        rate = self.time_decode(n, depth)
+        lc.llama_memory_seq_rm(lc.llama_get_memory(self.ctx), 0, depth, -1)
+        return rate
 
     def time_batch(self, n_seq, n, token=1):
         self.clear()

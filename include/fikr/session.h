@@ -118,6 +118,14 @@ FK_API enum fk_status fk_session_get_stats(const fk_session *s, struct fk_sessio
 FK_API enum fk_status fk_session_eval(fk_session *s, const int32_t *ids, size_t n_ids, size_t first,
                                       int chunk, float *logits, struct fk_error *err);
 
+/* For measuring at a depth that would take minutes to compute: evaluates ids (at least a page of
+ * them, see page_tokens), then fills the cache up to `depth` tokens with copies of their pages. The
+ * tokens that fk_session_next makes then read as much memory, in as many places, as after a prompt
+ * of that length; what they say means nothing. Nothing of it is shared with other sessions or found
+ * by a later prompt. */
+FK_API enum fk_status fk_session_fill(fk_session *s, const int32_t *ids, size_t n_ids, size_t depth,
+                                      struct fk_error *err);
+
 #ifdef __cplusplus
 }
 #endif

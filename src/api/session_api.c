@@ -70,3 +70,11 @@ enum fk_status fk_session_eval(fk_session *s, const int32_t *ids, size_t n_ids, 
     if (!ids) return fail(err, FK_EINVAL, "fk_session_eval: ids is NULL");
     return session_eval(s, ids, n_ids, first, chunk, logits, err);
 }
+
+enum fk_status fk_session_fill(fk_session *s, const int32_t *ids, size_t n_ids, size_t depth,
+                               struct fk_error *err)
+{
+    if (!s) return fail(err, FK_EINVAL, "fk_session_fill: s is NULL");
+    if (!ids) return fail(err, FK_EINVAL, "fk_session_fill: ids is NULL");
+    return session_fill(s, ids, n_ids, depth, err);
+}

@@ -26,6 +26,7 @@ void args_fini(struct args *a)
 {
     mem_free(a->ids.values);
     mem_free(a->batch.values);
+    mem_free(a->depths.values);
     memset(a, 0, sizeof *a);
 }
 

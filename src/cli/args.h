@@ -55,7 +55,7 @@ struct args {
 
     bool tensors;
     bool decode, no_special, special;
-    struct int_list ids, batch;
+    struct int_list ids, batch, depths;
     int chunk;
     const char *file, *out, *save_logits, *kl_base;
     int windows;

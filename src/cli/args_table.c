@@ -63,6 +63,8 @@ const struct arg_spec arg_specs[] = {
      "tokens to generate (128)", VERB_BENCH},
     {"--batch", NULL, ARG_INT_LIST, AT(batch), 0, 1, 256, NULL, "B,C,D",
      "also generate for so many sessions at once", VERB_BENCH},
+    {"--ctx-depth", NULL, ARG_INT_LIST, AT(depths), 0, 257, 1 << 22, NULL, "N,M",
+     "also generate with so many tokens in the cache", VERB_BENCH},
     {"--reps", NULL, ARG_INT, AT(reps), 0, 1, 1000, NULL, "N",
      "repetitions (3), after one that is not counted", VERB_BENCH},
     {"--type", NULL, ARG_STRING, AT(type), 0, 0, 0, NULL, "TYPE",

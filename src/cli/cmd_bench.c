@@ -14,6 +14,7 @@
 #include "src/base/clock.h"
 #include "src/base/fail.h"
 #include "src/base/rng.h"
+#include "src/cli/bench_depth.h"
 #include "src/cli/models.h"
 #include "src/cli/signals.h"
 #include "src/cli/term.h"
@@ -36,6 +37,8 @@ struct bench {
     float *logits; /* [n_vocab] */
     uint64_t stream; /* of random ids; another for each prompt */
     struct series prefill, decode, bandwidth, first_token, batches[MAX_BATCHES];
+    struct series depths[MAX_BATCHES];
+    struct depth_run at_depth[MAX_BATCHES]; /* the last one's bytes */
     uint64_t bytes_per_token;
     struct bar bar;
     int n_steps, i_step;
@@ -185,6 +188,19 @@ done:
     return st;
 }
 
+static enum fk_status run_depth(struct bench *b, size_t i, bool counts, struct fk_error *err)
+{
+    struct fk_engine_info info;
+    TRY(check_interrupt(b, err));
+    TRY(fk_engine_get_info(b->engine, &info));
+    int32_t ids[256]; /* the most that a page holds */
+    draw_ids(b, ids, (size_t)info.page_tokens);
+    TRY(bench_depth(b->engine, &b->params, ids, (size_t)info.page_tokens, b->args->depths.values[i],
+                    b->args->tg, &b->at_depth[i], err));
+    if (counts) series_add(&b->depths[i], b->at_depth[i].tokens_per_s);
+    return FK_OK;
+}
+
 static enum fk_status run_all(struct bench *b, struct fk_error *err)
 {
     const struct args *a = b->args;
@@ -192,12 +208,13 @@ static enum fk_status run_all(struct bench *b, struct fk_error *err)
     enum fk_status st;
     TRY(fk_session_create(&s, b->engine, &b->params, err));
     signals_watch(s);
-    b->n_steps = (a->reps + 1) * (2 + (int)a->batch.n);
+    b->n_steps = (a->reps + 1) * (2 + (int)a->batch.n + (int)a->depths.n);
     for (int rep = 0; rep <= a->reps; rep++) {
         TRY_GOTO(run_prefill(b, s, rep > 0, err), done);
         TRY_GOTO(run_decode(b, s, rep > 0, err), done);
         for (size_t k = 0; k < a->batch.n; k++)
             TRY_GOTO(run_batch(b, &b->batches[k], (size_t)a->batch.values[k], rep > 0, err), done);
+        for (size_t k = 0; k < a->depths.n; k++) TRY_GOTO(run_depth(b, k, rep > 0, err), done);
     }
     st = FK_OK;
 done:
@@ -213,14 +230,17 @@ static enum fk_status prepare(struct bench *b, struct opened *o, struct fk_error
     struct fk_engine_params p;
     struct fk_model_info info;
     uint64_t n_most = 2;
-    if (a->batch.n > MAX_BATCHES)
-        return fail(err, FK_EINVAL, "--batch has %zu sizes; at most %d are allowed", a->batch.n,
-                    MAX_BATCHES);
+    if (a->batch.n > MAX_BATCHES || a->depths.n > MAX_BATCHES)
+        return fail(err, FK_EINVAL, "--%s has %zu numbers; at most %d are allowed",
+                    a->batch.n > MAX_BATCHES ? "batch" : "ctx-depth",
+                    a->batch.n > MAX_BATCHES ? a->batch.n : a->depths.n, MAX_BATCHES);
     TRY(opened_model(o, a->model, false, err));
     b->model = o->model;
     ban_end_tokens(b);
     opened_params(a, &p);
     int longest = a->pp > a->tg ? a->pp : a->tg;
+    for (size_t i = 0; i < a->depths.n; i++)
+        if (a->depths.values[i] + a->tg > longest) longest = a->depths.values[i] + a->tg;
     if (!a->ctx) p.n_ctx = longest + 8;
     TRY(fk_model_get_info(o->model, &info));
     for (size_t i = 0; i < a->batch.n; i++)
@@ -238,6 +258,7 @@ static enum fk_status prepare(struct bench *b, struct opened *o, struct fk_error
     TRY(series_init(&b->bandwidth, a->reps, err));
     TRY(series_init(&b->first_token, a->reps, err));
     for (size_t i = 0; i < a->batch.n; i++) TRY(series_init(&b->batches[i], a->reps, err));
+    for (size_t i = 0; i < a->depths.n; i++) TRY(series_init(&b->depths[i], a->reps, err));
     return FK_OK;
 }
 
@@ -282,6 +303,25 @@ static json_t *batches_json(struct bench *b)
     return list;
 }
 
+static json_t *depths_json(struct bench *b)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; list && i < b->args->depths.n; i++) {
+        const struct depth_run *r = &b->at_depth[i];
+        json_t *o = json_object();
+        if (!json_put(o, "n_ctx", json_integer(b->args->depths.values[i])) ||
+            !json_put(o, "tokens_per_s", series_json(&b->depths[i])) ||
+            !json_put(o, "kv_bytes", json_count(r->kv_bytes)) ||
+            !json_put(o, "bytes_per_token", json_count(r->bytes)) || json_array_append(list, o)) {
+            json_decref(o);
+            json_decref(list);
+            return NULL;
+        }
+        json_decref(o);
+    }
+    return list;
+}
+
 static json_t *bench_json(struct bench *b, const char *path, const struct fk_engine_info *e,
                           double gb_per_s, double bandwidth, uint64_t peak)
 {
@@ -299,7 +339,7 @@ static json_t *bench_json(struct bench *b, const char *path, const struct fk_eng
          json_put(o, "bandwidth_gb_per_s", json_num(bandwidth)) &&
          json_put(o, "first_token_ms", json_num(median(&b->first_token))) &&
          json_put(o, "peak_rss_bytes", json_count(peak)) &&
-         json_put(o, "batch", batches_json(b));
+         json_put(o, "batch", batches_json(b)) && json_put(o, "depth", depths_json(b));
     if (ok) return o;
     json_decref(o);
     return NULL;
@@ -330,6 +370,13 @@ static int report(struct bench *b, const char *path)
         printf("batch %-4d %8.1f tokens/s (%.1f to %.1f)\n", (int)b->args->batch.values[i], mid,
                b->batches[i].values[0], b->batches[i].values[b->batches[i].n - 1]);
     }
+    for (size_t i = 0; i < b->args->depths.n; i++) {
+        double mid = median(&b->depths[i]);
+        printf("at %-7d %8.1f tokens/s (%.1f to %.1f), %.0f ms a token, %s of cache, %.2f GB/s\n",
+               (int)b->args->depths.values[i], mid, b->depths[i].values[0],
+               b->depths[i].values[b->depths[i].n - 1], 1000 / mid,
+               term_bytes(b->at_depth[i].kv_bytes), mid * (double)b->at_depth[i].bytes / 1e9);
+    }
     printf("%-10s %8s resident at most\n", "memory", term_bytes(memory.peak_rss_bytes));
     return term_finish(0);
 }
@@ -349,7 +396,10 @@ int cmd_bench(const struct args *a)
     mem_free(b.decode.values);
     mem_free(b.bandwidth.values);
     mem_free(b.first_token.values);
-    for (size_t i = 0; i < MAX_BATCHES; i++) mem_free(b.batches[i].values);
+    for (size_t i = 0; i < MAX_BATCHES; i++) {
+        mem_free(b.batches[i].values);
+        mem_free(b.depths[i].values);
+    }
     opened_close(&o);
     return code;
 }

@@ -51,6 +51,7 @@ void sequence_clear(struct sequence *s)
 {
     drop_pages(s, 0);
     s->n_tokens = s->n_computed = 0;
+    s->is_made_up = false;
 }
 
 static void put_page(struct sequence *s, int i, int32_t page)
@@ -70,6 +71,7 @@ static void keep(struct sequence *s, int n)
 void sequence_set(struct sequence *s, const int32_t *ids, int n)
 {
     int common = 0, limit = n - 1;
+    if (s->is_made_up) sequence_clear(s);
     while (common < s->n_computed && common < limit && s->tokens[common] == ids[common]) common++;
     keep(s, common);
 
@@ -135,7 +137,7 @@ enum fk_status sequence_reserve(struct sequence *s, int n, struct fk_error *err)
 void sequence_advance(struct sequence *s, int n, bool share)
 {
     s->n_computed = n;
-    while (share && s->n_shared < n / page_tokens(s)) {
+    while (share && !s->is_made_up && s->n_shared < n / page_tokens(s)) {
         int i = s->n_shared;
         int32_t parent = i ? s->page_ids[i - 1] : PREFIX_ROOT, own = s->page_ids[i];
         int32_t kept = prefix_insert(s->tree, parent, own, s->tokens + i * page_tokens(s));
@@ -146,4 +148,19 @@ void sequence_advance(struct sequence *s, int n, bool share)
         }
         s->n_shared++;
     }
+}
+
+enum fk_status sequence_repeat(struct sequence *s, int n, struct fk_error *err)
+{
+    int n_tokens = s->n_computed, n_full = n_tokens / page_tokens(s), i = n_full;
+    if (!n_full || n < n_tokens || n > s->cap)
+        return fail(err, FK_EINVAL, "%d tokens cannot be repeated up to %d: a page has %d tokens and "
+                    "the context %d", n_tokens, n, page_tokens(s), s->cap);
+    TRY(sequence_reserve(s, n, err));
+    s->is_made_up = true;
+    for (; i < s->n_pages; i++)
+        memcpy(s->pages[i], s->pages[i % n_full], s->pool->layout->page_bytes);
+    for (i = n_tokens; i < n; i++) s->tokens[i] = s->tokens[i % n_tokens];
+    s->n_tokens = s->n_computed = n;
+    return FK_OK;
 }

@@ -16,6 +16,7 @@ struct sequence {
     void **pages;              /* the same as addresses: what a batch needs */
     int n_pages;
     int n_shared;              /* the first of them are nodes of the tree */
+    bool is_made_up;           /* sequence_repeat filled pages: none of them may be taken for real */
 };
 
 /* s must be zeroed. Holds at most cap tokens. */
@@ -35,5 +36,9 @@ enum fk_status sequence_reserve(struct sequence *s, int n, struct fk_error *err)
 
 /* Positions up to n are computed now; pages that became full go to the tree if `share`. */
 void sequence_advance(struct sequence *s, int n, bool share);
+
+/* Repeats what is computed, at least a page of it, until n tokens count as computed. From then on the
+ * sequence shares nothing, and sequence_set keeps nothing of it. */
+enum fk_status sequence_repeat(struct sequence *s, int n, struct fk_error *err);
 
 #endif

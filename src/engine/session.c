@@ -208,3 +208,24 @@ enum fk_status session_eval(fk_session *s, const int32_t *ids, size_t n_ids, siz
     if (st != FK_OK) s->seq.n_tokens = s->seq.n_computed;
     return st;
 }
+
+enum fk_status session_fill(fk_session *s, const int32_t *ids, size_t n_ids, size_t depth,
+                            struct fk_error *err)
+{
+    size_t n_ctx = (size_t)s->engine->plan.n_ctx, page = (size_t)s->engine->plan.kv.page_tokens;
+    if (n_ids < page || depth <= n_ids || depth >= n_ctx)
+        return fail(err, FK_EINVAL, "a depth of %zu from %zu tokens: there must be at least a page "
+                    "(%zu), and more in the context (%zu)", depth, n_ids, page, n_ctx);
+    TRY(session_eval(s, ids, n_ids, n_ids, 0, NULL, err));
+    TRY(begin_reply(s, false, err));
+    TRY(sequence_repeat(&s->seq, (int)depth - 1, err));
+    s->seq.tokens[s->seq.n_tokens++] = ids[0];
+    enum fk_status st = prefill(s, err);
+    if (st != FK_OK) {
+        sequence_clear(&s->seq);
+        return st;
+    }
+    s->has_logits = true;
+    s->state = SESSION_RUNNING;
+    return FK_OK;
+}

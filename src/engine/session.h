@@ -88,6 +88,9 @@ enum fk_status session_prompt(fk_session *s, const int32_t *ids, size_t n_ids,
 enum fk_status session_eval(fk_session *s, const int32_t *ids, size_t n_ids, size_t first,
                             int chunk, float *logits, struct fk_error *err);
 
+enum fk_status session_fill(fk_session *s, const int32_t *ids, size_t n_ids, size_t depth,
+                            struct fk_error *err);
+
 /* See fk_engine_next. */
 enum fk_status engine_next(fk_engine *e, fk_session *const *sessions, size_t n,
                            struct fk_event *events, enum fk_status *statuses, struct fk_error *err);

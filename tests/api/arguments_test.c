@@ -50,6 +50,7 @@ static void null_is_named(void **state)
     REFUSED(fk_session_prompt(NULL, &id, 1, 0, &err), "s is NULL");
     REFUSED(fk_session_next(NULL, &ev, &err), "s is NULL");
     REFUSED(fk_session_eval(NULL, &id, 1, 1, 0, NULL, &err), "s is NULL");
+    REFUSED(fk_session_fill(NULL, &id, 1, 1, &err), "s is NULL");
     REFUSED(fk_engine_next(NULL, NULL, 0, NULL, NULL, &err), "e is NULL");
     REFUSED(fk_engine_measure_bandwidth(NULL, 1, &gb, &err), "e is NULL");
     REFUSED(fk_fit(NULL, NULL, NULL, &err), "out");

@@ -142,8 +142,8 @@ class Tiny(Case):
 
     def test_bench(self):
         doc = self.json("bench", "-m", TINY, "--pp", "24", "--tg", "8", "--batch", "1,4",
-                        "--threads", "2", "--reps", "2")
-        for part in (doc["prefill"], doc["decode"], *doc["batch"]):
+                        "--threads", "2", "--reps", "2", "--ctx-depth", "300,600")
+        for part in (doc["prefill"], doc["decode"], *doc["batch"], *doc["depth"]):
             speed = part["tokens_per_s"]
             self.assertTrue(0 < speed["min"] <= speed["median"] <= speed["max"])
         for key in ("bytes_per_token", "gb_per_s", "bandwidth_share"):
@@ -151,6 +151,9 @@ class Tiny(Case):
         for key in ("bandwidth_gb_per_s", "first_token_ms", "peak_rss_bytes"):
             self.assertGreater(doc[key], 0)
         self.assertEqual([b["n"] for b in doc["batch"]], [1, 4])
+        self.assertEqual([d["n_ctx"] for d in doc["depth"]], [300, 600])
+        near, far = (d["kv_bytes"] for d in doc["depth"])
+        self.assertTrue(1.9 * near < far < 2.1 * near)
         self.assertEqual(doc["threads"], 2)
         plain = self.fikr("bench", "-m", TINY, "--pp", "8", "--tg", "4", "--reps", "1")
         self.assertEqual((plain.returncode, plain.stderr), (0, b""))

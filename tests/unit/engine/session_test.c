@@ -295,6 +295,41 @@ static void the_next_turn_reuses_the_reply(void **state)
     desk_close(&d);
 }
 
+/* A filled cache costs what a real one costs, and is never taken for one. */
+static void filled_pages_stay_private(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < N_FILES; i++) {
+        struct fk_engine_params params = desk_params();
+        struct fk_error err;
+        struct desk d;
+        int32_t ids[64], out[20];
+        float want[512];
+        params.n_ctx = 160;
+        desk_open(&d, files[i], &params);
+        desk_ids(ids, 64, 5);
+        fk_session *s = desk_session(&d, NULL), *real = desk_session(&d, NULL);
+        desk_prompt(real, ids, 64);
+        int n_known = d.engine->tree.n_nodes;
+        assert_int_equal(session_fill(s, ids, 40, 140, &err), FK_OK);
+        for (int p = 2; p < 8; p++)
+            assert_memory_equal(s->seq.pages[p], s->seq.pages[p % 2], d.engine->plan.kv.page_bytes);
+        assert_int_equal(desk_generate(s, out, 20, NULL), 20);
+        assert_int_equal(s->seq.n_tokens, 160);
+        assert_int_equal(d.engine->tree.n_nodes, n_known);
+        desk_prompt(s, ids, 50);
+        assert_int_equal(s->stats.n_cached, 48); /* the real session's three pages */
+        fresh_logits(files[i], &params, ids, 50, want);
+        assert_memory_equal(s->logits, want, VOCAB_BYTES(&d));
+        assert_int_equal(session_fill(s, ids, 15, 140, &err), FK_EINVAL);
+        assert_int_equal(session_fill(s, ids, 40, 40, &err), FK_EINVAL);
+        assert_int_equal(session_fill(s, ids, 40, 160, &err), FK_EINVAL);
+        session_destroy(&s);
+        session_destroy(&real);
+        desk_close(&d);
+    }
+}
+
 static int cancel_at_second(void *arg, const char *what, unsigned long long done,
                             unsigned long long total)
 {
@@ -395,6 +430,7 @@ int main(void)
         cmocka_unit_test(the_context_has_an_edge),
         cmocka_unit_test(seeds_reproduce),
         cmocka_unit_test(the_next_turn_reuses_the_reply),
+        cmocka_unit_test(filled_pages_stay_private),
         cmocka_unit_test(cancel_leaves_a_usable_session),
         cmocka_unit_test(steady_decode_allocates_nothing),
     };
