@@ -1,124 +1,200 @@
 #!/usr/bin/env python3
 """`make bench`: fikr beside llama.cpp on this machine, alternating, medians and ratios.
 
-Writes bench/results.csv (one row per figure and engine) and bench/RESULTS.md. A run of each engine is
-a process of its own, so that neither warms the other's memory; rounds alternate."""
+Every measurement of either engine is a process of its own, and the engines take turns within a round.
+Writes bench/results.csv (each run: model, figure, x, engine, round, value), then report.py makes
+bench/RESULTS.md and the plots from it. The files: SmolLM2 and Gemma where they are, and the synthetic
+ones of tools/make_synthetic.py, which are made when missing (6 GB).
+
+Usage: bench.py [--figures start,prefill,decode,batch,depth,ppl] [--models FILE...] [--rounds N]
+                [--depth 4096,8192,16384,32768] [--peer-depth 4096] [--data DIR] [--keep]"""
 import argparse
 import csv
 import datetime
 import json
 import os
-import statistics
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PEER = r"""
-import json, sys, time
-start = time.perf_counter()
-sys.path.insert(0, sys.argv[1])
-import resource
-from peer_llamacpp import Peer
-model, threads, pp, tg, batches = sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5]), json.loads(sys.argv[6])
-start = time.perf_counter()
-p = Peer(model, n_ctx=max(pp, tg) + 16, n_threads=threads)
-ids = p.tokenize("The capital of France is", bos=p.adds_bos())
-p.greedy(ids, 1)  # from loading on; importing Python is not counted
-out = {"first_token_ms": 1e3 * (time.perf_counter() - start)}
-text = [1 + (i * 7919) % (p.n_vocab - 2) for i in range(pp)]
-p.time_prefill(text)
-out["prefill"] = p.time_prefill(text)
-p.clear(); p.time_decode(4); p.clear()
-out["decode"] = p.time_decode(tg)
-out["peak_rss_bytes"] = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-p.close()
-for b in batches:
-    if b > 1:
-        q = Peer(model, n_ctx=80, n_threads=threads, n_seq=b)
-        q.time_batch(b, 4)
-        out["batch%d" % b] = q.time_batch(b, 48)
-        q.close()
-print(json.dumps(out))
-"""
+MODELS = ROOT / ".cache/models"
+SYNTHETIC = [(shape, kind) for shape in ("dense", "moe") for kind in ("q4_k_m", "q8_0")]
+TEXT_BYTES = 60000
+FIELDS = ["model", "figure", "x", "engine", "round", "value", "threads", "commit", "date", "cpu"]
 
 
 def cpu_name():
     text = Path("/proc/cpuinfo").read_text()
     name = next((line.split(":")[1].strip() for line in text.splitlines() if "model name" in line), "?")
-    flags = next((line for line in text.splitlines() if line.startswith("flags")), "")
-    isa = "AVX-512" if "avx512f" in flags else "AVX2" if "avx2" in flags else "baseline"
-    return f"{name}, {os.cpu_count()} cores, {isa}"
+    flags = next((line for line in text.splitlines() if line.startswith("flags")), "").split()
+    isa = [n for n, f in (("AVX-512", "avx512f"), ("VNNI", "avx512_vnni"), ("BF16", "avx512_bf16"))
+           if f in flags] or (["AVX2"] if "avx2" in flags else ["baseline"])
+    return f"{name}, {os.cpu_count()} cores, {' '.join(isa)}"
 
 
-def ours(build, model, a):
-    done = subprocess.run([str(build / "fikr"), "bench", "-m", str(model), "--pp", str(a.pp), "--tg",
-                           str(a.tg), "--batch", ",".join(map(str, a.batch)), "--threads",
-                           str(a.threads), "--reps", "1", "--json"], capture_output=True, check=True)
-    r = json.loads(done.stdout)
-    out = {"prefill": r["prefill"]["tokens_per_s"]["median"],
-           "decode": r["decode"]["tokens_per_s"]["median"],
-           "bandwidth_share": r["decode"]["bandwidth_share"], "gb_per_s": r["decode"]["gb_per_s"],
-           "bandwidth_gb_per_s": r["bandwidth_gb_per_s"], "peak_rss_bytes": r["peak_rss_bytes"]}
-    # A whole process, from its start to its end after one token of a short prompt.
-    begun = time.perf_counter()
-    subprocess.run([str(build / "fikr"), "run", "-m", str(model), "--raw", "--temp", "0", "-n", "1",
-                    "--threads", str(a.threads), "-p", "The capital of France is"],
-                   capture_output=True, check=True)
-    out["first_token_ms"] = 1e3 * (time.perf_counter() - begun)
-    for row in r["batch"]:
-        if row["n"] > 1:
-            out[f"batch{row['n']}"] = row["tokens_per_s"]["median"]
-    return out
+def warm(path):
+    """Reads the file once, so that no engine pays for the disk."""
+    with open(path, "rb", buffering=0) as f:
+        while f.read(1 << 24):
+            pass
 
 
-def peer(model, a):
-    done = subprocess.run([sys.executable, "-c", PEER, str(ROOT / "tools"), str(model), str(a.threads),
-                           str(a.pp), str(a.tg), json.dumps(a.batch)], capture_output=True)
-    if done.returncode:
-        sys.exit(done.stderr.decode())
-    return json.loads(done.stdout.splitlines()[-1])
+class Bench:
+    def __init__(self, args):
+        self.a = args
+        self.rows = []
+        self.stamp = {
+            "commit": subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, text=True,
+                                     capture_output=True).stdout.strip(),
+            "date": datetime.date.today().isoformat(), "cpu": cpu_name()}
+
+    def add(self, model, figure, x, engine, i, value, threads=None):
+        self.rows.append({"model": model.stem, "figure": figure, "x": x, "engine": engine, "round": i,
+                          "value": f"{value:.6g}", "threads": threads or self.a.threads, **self.stamp})
+
+    def fikr(self, model, *args, threads=None):
+        done = subprocess.run([str(self.a.build / "fikr"), "bench", "-m", str(model), "--reps", "1",
+                               "--threads", str(threads or self.a.threads), "--json", *map(str, args)],
+                              capture_output=True, text=True)
+        if done.returncode:
+            sys.exit(done.stderr)
+        return json.loads(done.stdout)
+
+    def peer(self, model, **what):
+        what.setdefault("threads", self.a.threads)
+        done = subprocess.run([sys.executable, str(ROOT / "bench/peer_run.py"), str(model),
+                               json.dumps(what)], capture_output=True, text=True)
+        if done.returncode:
+            sys.exit(done.stderr)
+        return json.loads(done.stdout.splitlines()[-1])
+
+    def start(self, model, i):
+        """A whole process: from exec to exit after one token; then one of 64 tokens for its memory."""
+        common = [str(self.a.build / "fikr"), "run", "-m", str(model), "--raw", "--temp", "0", "--threads",
+                  str(self.a.threads), "--ctx", "512", "-p", "The capital of France is", "-n"]
+        begun = time.perf_counter()
+        subprocess.run(common + ["1"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+        self.add(model, "first_token_ms", "", "fikr", i, 1e3 * (time.perf_counter() - begun))
+        child = subprocess.Popen(common + ["64"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        usage = os.wait4(child.pid, 0)[2]
+        child.returncode = 0
+        self.add(model, "peak_rss_bytes", "", "fikr", i, 1024 * usage.ru_maxrss)
+        theirs = self.peer(model, start=True)
+        for figure in ("first_token_ms", "peak_rss_bytes"):
+            self.add(model, figure, "", "llama.cpp", i, theirs[figure])
+
+    def prefill(self, model, i):
+        r = self.fikr(model, "--pp", self.a.pp, "--tg", 1)["prefill"]
+        self.add(model, "prefill", self.a.pp, "fikr", i, r["tokens_per_s"]["median"])
+        if "int8_share" in r:
+            self.add(model, "int8_share", self.a.pp, "fikr", i, r["int8_share"])
+        self.add(model, "prefill", self.a.pp, "llama.cpp", i, self.peer(model, pp=self.a.pp)["prefill"])
+
+    def decode(self, model, i):
+        for threads in sorted({1, self.a.threads}, reverse=True):
+            r = self.fikr(model, "--pp", 16, "--tg", self.a.tg, threads=threads)
+            d = r["decode"]
+            self.add(model, "decode", threads, "fikr", i, d["tokens_per_s"]["median"], threads)
+            self.add(model, "bandwidth_share", threads, "fikr", i, d["bandwidth_share"], threads)
+            self.add(model, "read_gb_per_s", threads, "fikr", i, r["bandwidth_gb_per_s"], threads)
+            theirs = self.peer(model, tg=self.a.tg, threads=threads)["decode"]
+            self.add(model, "decode", threads, "llama.cpp", i, theirs, threads)
+
+    def batch(self, model, i):
+        sizes = [n for n in self.a.batch if n > 1]
+        r = self.fikr(model, "--pp", 16, "--tg", self.a.steps, "--batch", ",".join(map(str, self.a.batch)))
+        for row in r["batch"]:
+            self.add(model, "batch", row["n"], "fikr", i, row["tokens_per_s"]["median"])
+        for n, v in self.peer(model, batch=sizes, steps=self.a.steps)["batch"].items():
+            self.add(model, "batch", n, "llama.cpp", i, v)
+
+    def depth(self, model, i):
+        if "syn-" not in model.stem:  # the others end at 8k and below
+            return
+        for kv in ("f16", "i8"):
+            r = self.fikr(model, "--pp", 16, "--tg", self.a.steps, "--kv", kv, "--depth",
+                          ",".join(map(str, self.a.depth)))
+            for row in r["depth"]:
+                self.add(model, f"depth_{kv}", row["n_ctx"], "fikr", i, row["tokens_per_s"]["median"])
+        if i == 0 or self.a.peer_depth == [4096]:
+            for n, v in self.peer(model, depth=self.a.peer_depth, steps=8)["depth"].items():
+                self.add(model, "depth_f16", n, "llama.cpp", i, v)
+
+    def ppl(self, model, i):
+        text = self.a.data / "wikitext2-valid/valid.txt"
+        if "syn-" in model.stem or i or not text.exists():
+            return
+        sample = ROOT / ".cache/bench-text.txt"
+        sample.write_bytes(text.read_bytes()[:TEXT_BYTES])
+        for kv in ("f16", "i8"):
+            done = subprocess.run([str(self.a.build / "fikr"), "perplexity", "-m", str(model), "-f",
+                                   str(sample), "--ctx", "512", "--kv", kv, "--json"],
+                                  capture_output=True, text=True, check=True)
+            self.add(model, f"ppl_{kv}", TEXT_BYTES, "fikr", i, json.loads(done.stdout)["ppl"])
+        theirs = self.peer(model, text=str(text), bytes=TEXT_BYTES)["ppl"]
+        self.add(model, "ppl_f16", TEXT_BYTES, "llama.cpp", i, theirs)
+
+    def save(self):
+        path = ROOT / "bench/results.csv"
+        old = []
+        if self.a.keep and path.exists():
+            done = {(r["model"], r["figure"]) for r in self.rows}
+            old = [r for r in csv.DictReader(path.open()) if (r["model"], r["figure"]) not in done]
+        with open(path, "w", newline="") as f:
+            w = csv.DictWriter(f, FIELDS, lineterminator="\n")
+            w.writeheader()
+            w.writerows(old + self.rows)
+
+
+def models_of(a):
+    if a.models:
+        return a.models
+    MODELS.mkdir(parents=True, exist_ok=True)
+    for shape, kind in SYNTHETIC:
+        path = MODELS / f"syn-{shape}-{kind}.gguf"
+        if not path.exists():
+            part = path.with_suffix(".part")
+            subprocess.run([sys.executable, str(ROOT / "tools/make_synthetic.py"), shape, kind, str(part)],
+                           check=True)
+            part.rename(path)
+    real = [p for n in ("smollm2", "gemma3-270m") if (p := MODELS / f"{n}.gguf").exists()]
+    return real + [MODELS / f"syn-{s}-{k}.gguf" for s, k in SYNTHETIC]
+
+
+def numbers(text):
+    return [int(x) for x in text.split(",")]
 
 
 def main():
     ap = argparse.ArgumentParser()
     ap.add_argument("--build", type=Path, default=ROOT / "build")
+    ap.add_argument("--data", type=Path, default=ROOT / "../shared/data")
     ap.add_argument("--models", nargs="*", type=Path, default=[])
+    ap.add_argument("--figures", default="start,prefill,decode,batch,depth,ppl")
     ap.add_argument("--threads", type=int, default=2)
     ap.add_argument("--pp", type=int, default=512)
-    ap.add_argument("--tg", type=int, default=128)
-    ap.add_argument("--batch", type=lambda s: [int(x) for x in s.split(",")], default=[1, 4, 16])
-    ap.add_argument("--rounds", type=int, default=5)
+    ap.add_argument("--tg", type=int, default=64)
+    ap.add_argument("--steps", type=int, default=32)
+    ap.add_argument("--batch", type=numbers, default=[1, 2, 4, 8, 16])
+    ap.add_argument("--depth", type=numbers, default=[4096, 8192, 16384, 32768])
+    ap.add_argument("--peer-depth", type=numbers, default=[4096])
+    ap.add_argument("--rounds", type=int, default=3)
+    ap.add_argument("--keep", action="store_true", help="keep the other figures that results.csv has")
     a = ap.parse_args()
-    models = a.models or sorted((ROOT / ".cache/models").glob("*.gguf"))
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True,
-                            text=True).stdout.strip()
-    rows, lines = [], [
-        "# Results", "", f"`make bench`, {datetime.date.today()}, commit {commit}, {cpu_name()}, "
-        f"{a.threads} threads, medians of {a.rounds} alternating rounds. Ratio: above 1 is better for "
-        "fikr (times and memory: below 1).", ""]
-    for model in models:
-        runs = {"fikr": [], "llama.cpp": []}
+    a.build = a.build.resolve()
+    bench = Bench(a)
+    for model in models_of(a):
+        warm(model)
         for i in range(a.rounds):
-            runs["fikr"].append(ours(a.build.resolve(), model, a))
-            runs["llama.cpp"].append(peer(model, a))
-            print(f"{model.name}: round {i + 1} of {a.rounds}", file=sys.stderr)
-        lines += [f"## {model.name}", "", "| figure | fikr | llama.cpp | ratio |", "| --- | --- | --- | --- |"]
-        for key in runs["fikr"][0]:
-            med = {e: statistics.median(r[key] for r in rs) for e, rs in runs.items() if key in rs[0]}
-            for e, v in med.items():
-                rows.append([model.name, key, e, f"{v:.6g}", a.threads, commit, cpu_name()])
-            theirs = med.get("llama.cpp")
-            lines.append(f"| {key} | {med['fikr']:.4g} | " +
-                         (f"{theirs:.4g} | {med['fikr'] / theirs:.2f} |" if theirs else "- | - |"))
-        lines.append("")
-    with open(ROOT / "bench/results.csv", "w", newline="") as f:
-        w = csv.writer(f)
-        w.writerow(["model", "figure", "engine", "median", "threads", "commit", "cpu"])
-        w.writerows(rows)
-    (ROOT / "bench/RESULTS.md").write_text("\n".join(lines))
-    print("\n".join(lines))
+            for figure in a.figures.split(","):
+                begun = time.monotonic()
+                getattr(bench, figure)(model, i)
+                print(f"{model.stem}: {figure}, round {i + 1} of {a.rounds}, "
+                      f"{time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
+        bench.save()
+    subprocess.run([sys.executable, str(ROOT / "bench/report.py")], check=True)
 
 
 if __name__ == "__main__":
