@@ -114,7 +114,7 @@ class Bench:
         if "syn-" not in model.stem:  # the others end at 8k and below
             return
         for kv in ("f16", "i8"):
-            r = self.fikr(model, "--pp", 16, "--tg", self.a.steps, "--kv", kv, "--depth",
+            r = self.fikr(model, "--pp", 16, "--tg", self.a.steps, "--kv", kv, "--ctx-depth",
                           ",".join(map(str, self.a.depth)))
             for row in r["depth"]:
                 self.add(model, f"depth_{kv}", row["n_ctx"], "fikr", i, row["tokens_per_s"]["median"])

@@ -222,22 +222,44 @@ static int report(const struct pull *p, const struct args *a)
     return json_emit(o, 0);
 }
 
+static enum fk_status plan_and_fetch(struct pull *p, const struct args *a, struct fk_error *err)
+{
+    struct bar bar;
+    buf_init(&p->url, 8192, MEM_CLI);
+    buf_init(&p->path, 4096, MEM_CLI);
+    buf_init(&p->part, 4096, MEM_CLI);
+    bar_init(&bar);
+    enum fk_status st = plan(p, a, err);
+    if (!st) st = fetch(p, &bar, err);
+    bar_fini(&bar);
+    return st;
+}
+
+static void pull_fini(struct pull *p)
+{
+    buf_fini(&p->url);
+    buf_fini(&p->path);
+    buf_fini(&p->part);
+}
+
+enum fk_status pull_model(const char *name, struct fk_error *err)
+{
+    struct pull p = {0};
+    struct args a;
+    args_init(&a);
+    a.operands[a.n_operands++] = name;
+    enum fk_status st = plan_and_fetch(&p, &a, err);
+    pull_fini(&p);
+    args_fini(&a);
+    return st;
+}
+
 int cmd_pull(const struct args *a)
 {
     if (!a->n_operands) return list_known(a);
     struct pull p = {0};
     struct fk_error err = {0};
-    struct bar bar;
-    buf_init(&p.url, 8192, MEM_CLI);
-    buf_init(&p.path, 4096, MEM_CLI);
-    buf_init(&p.part, 4096, MEM_CLI);
-    bar_init(&bar);
-    enum fk_status st = plan(&p, a, &err);
-    if (!st) st = fetch(&p, &bar, &err);
-    bar_fini(&bar);
-    int code = st ? term_complain(&err) : report(&p, a);
-    buf_fini(&p.url);
-    buf_fini(&p.path);
-    buf_fini(&p.part);
+    int code = plan_and_fetch(&p, a, &err) ? term_complain(&err) : report(&p, a);
+    pull_fini(&p);
     return code;
 }

@@ -22,19 +22,33 @@ static char *joined(const char *a, const char *b)
     return NULL;
 }
 
-static char *beside_program(void)
+/* The folder above the program's own, with `rest` behind it; yours, NULL where it is not known. */
+static char *beside_program(const char *rest)
 {
     char exe[4096];
     ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
     if (n <= 0) return NULL;
     exe[n] = 0;
-    char *slash = strrchr(exe, '/');
-    if (!slash) return NULL;
-    *slash = 0;
-    slash = strrchr(exe, '/');
-    if (!slash) return NULL;
-    *slash = 0;
-    return joined(exe, "/.cache/models");
+    for (int i = 0; i < 2; i++) {
+        char *slash = strrchr(exe, '/');
+        if (!slash) return NULL;
+        *slash = 0;
+    }
+    return joined(exe, rest);
+}
+
+/* The model that ships: in the source tree beside build/, or in the installed data. */
+static char *find_shipped(void)
+{
+    static const char *const places[] = {"/models/" SHIPPED_MODEL ".gguf",
+                                         "/share/fikr/models/" SHIPPED_MODEL ".gguf"};
+    struct stat st;
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        char *path = beside_program(places[i]);
+        if (path && stat(path, &st) == 0) return path;
+        mem_free(path);
+    }
+    return NULL;
 }
 
 char *models_dir(int i)
@@ -52,7 +66,7 @@ char *models_dir(int i)
         if (i == 0) return joined(home, "/.local/share/fikr/models");
         i--;
     }
-    return i == 0 ? beside_program() : NULL;
+    return i == 0 ? beside_program("/.cache/models") : NULL;
 }
 
 static bool is_name(const char *s)
@@ -65,9 +79,11 @@ static bool is_name(const char *s)
 
 enum fk_status models_find(const char *name, char **path, struct fk_error *err)
 {
-    if (!name) name = DEFAULT_MODEL;
     struct stat st;
     *path = NULL;
+    if (!name || (!strcmp(name, SHIPPED_MODEL) && stat(name, &st))) *path = find_shipped();
+    if (*path) return FK_OK;
+    if (!name) name = DEFAULT_MODEL;
     if (!is_name(name) || stat(name, &st) == 0) {
         *path = mem_strdup(name, MEM_CLI);
         return *path ? FK_OK : fail_nomem(err, strlen(name), "a path");

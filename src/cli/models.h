@@ -5,10 +5,12 @@
 #include "fikr/engine.h"
 #include "src/cli/args.h"
 
+#define SHIPPED_MODEL "thinker"
 #define DEFAULT_MODEL "smollm2"
 
 /* A path is taken as it is; a name is looked up as NAME.gguf in the folders of models_dir(0), ...
- * *path is yours (mem_free). name NULL: DEFAULT_MODEL. */
+ * *path is yours (mem_free). name NULL: SHIPPED_MODEL where it lies beside the program or in its
+ * data, else DEFAULT_MODEL. */
 enum fk_status models_find(const char *name, char **path, struct fk_error *err);
 
 /* The i-th folder of models, NULL after the last: $FIKR_MODELS, the user's data folder, then

@@ -6,6 +6,10 @@
 #include "fikr/status.h"
 #include "src/cli/catalog.h"
 
+/* Fetches a model of the catalog into the first of models_dir(), with a bar on a terminal. Nothing is
+ * asked and nothing else printed. err is not NULL. */
+enum fk_status pull_model(const char *name, struct fk_error *err);
+
 /* Downloads url to `part`, from its end on where a broken download left one: if the server's ETag
  * is still the same, or the caller knows the hash that the whole must have. err is not NULL. */
 enum fk_status pull_http(const char *url, const char *part, bool hash_known,

@@ -171,7 +171,7 @@ static void loop(struct repl *r, struct line *l)
     buf_fini(&line);
 }
 
-static void greet(const struct repl *r)
+void repl_greet(const struct repl *r)
 {
     struct fk_model_info m;
     struct fk_engine_info e;
@@ -209,7 +209,7 @@ static char *history_path(void)
     return NULL;
 }
 
-static enum fk_status begin(struct repl *r, struct line **l, struct fk_error *err)
+static enum fk_status begin(struct repl *r, struct fk_error *err)
 {
     const struct args *a = r->args;
     if (a->system) TRY(fileio_check_text("--system", a->system, strlen(a->system), err));
@@ -220,7 +220,7 @@ static enum fk_status begin(struct repl *r, struct line **l, struct fk_error *er
     TRY(repl_open_session(r, err));
     TRY(talk_set_system(&r->talk, a->system, err));
     char *path = history_path();
-    enum fk_status st = line_create(l, path, repl_command_name, err);
+    enum fk_status st = line_create(&r->line, path, repl_command_name, err);
     mem_free(path);
     return st;
 }
@@ -229,19 +229,18 @@ int repl_run(const struct args *a)
 {
     struct repl r = {.args = a};
     struct fk_error err = {0};
-    struct line *l = NULL;
     int code = 0;
     buf_init(&r.attached, 0, MEM_CLI);
     answer_init(&r.last, NULL, false);
-    if (begin(&r, &l, &err)) {
+    if (begin(&r, &err)) {
         code = term_complain(&err);
     } else {
-        greet(&r);
-        loop(&r, l);
+        repl_greet(&r);
+        loop(&r, r.line);
         if (fk_model_failed(r.opened.model)) code = fk_exit_code(FK_EGONE);
         if (signals_terminated()) code = fk_exit_code(FK_ECANCELLED);
     }
-    line_destroy(&l);
+    line_destroy(&r.line);
     fk_session_destroy(&r.session);
     opened_close(&r.opened);
     talk_fini(&r.talk);

@@ -13,6 +13,7 @@ int repl_run(const struct args *a);
 /* The state that commands (repl_commands.c) look at and change. */
 struct repl {
     const struct args *args;
+    struct line *line;      /* where answers to questions are read, too */
     struct opened opened;
     fk_session *session;
     struct fk_engine_params engine_params;
@@ -32,6 +33,12 @@ struct repl {
 void repl_answer(struct repl *r);
 /* A session (and with another context, an engine) for the present params. */
 enum fk_status repl_open_session(struct repl *r, struct fk_error *err);
+
+/* Says which model it is, in two lines. */
+void repl_greet(const struct repl *r);
+/* Goes over to another model with a new conversation; the old one stays when that fails. A model of
+ * the catalog that is not here is fetched, if the person says so. name "": lists what there is. */
+void repl_model(struct repl *r, const char *name);
 
 /* Runs "/word rest". */
 void repl_command(struct repl *r, const char *line);

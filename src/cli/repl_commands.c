@@ -17,7 +17,7 @@ struct command {
     void (*run)(struct repl *r, const char *rest); /* rest: "" or what follows, without blanks */
 };
 
-enum { N_COMMANDS = 13 };
+enum { N_COMMANDS = 14 };
 static const struct command commands[N_COMMANDS];
 
 static void do_help(struct repl *r, const char *rest)
@@ -243,6 +243,7 @@ static const struct command commands[N_COMMANDS] = {
     {"/save", "FILE", "write the conversation (.json: as JSON)", do_save},
     {"/think", "on|off|auto|N", "thinking, or its budget in tokens", do_think},
     {"/ctx", "[N]", "show the context in use, or change its size", do_ctx},
+    {"/model", "[NAME|FILE]", "list the models, or go over to another", repl_model},
     {"/bits", "", "the bits of the weights in use", do_bits},
     {"/stats", "", "tokens, times and memory", do_stats},
     {"/system", "[TEXT|-]", "show, set or remove the system message", do_system},

@@ -214,6 +214,35 @@ class Repl(Case):
         t.type("/quit\r")
         self.assertEqual(t.end(), 0)
 
+    def test_another_model(self):
+        t = self.start("-n", "8")
+        t.type("Hi\r")
+        t.wait("tokens")
+        t.prompt()
+        t.type("/model\r")
+        listed = t.wait("(?s)In use: .*smollm2.*goes over").group()
+        t.prompt()
+        t.type("/model nowhere\r")
+        t.wait("no file and no model called nowhere")
+        t.prompt()
+        if "to be fetched" in listed:  # it may lie beside the program
+            t.type("/model gemma3-270m\r")
+            t.wait(r"253 MB.*\n?.*Fetch it")
+            t.type("n\r")
+            t.wait("Nothing was changed")
+            t.prompt()
+        t.type("/model smollm2\r")
+        t.wait("context")
+        t.prompt()
+        t.type("/stats\r")
+        t.wait("engine")
+        t.prompt()
+        t.type("Hi\r")
+        t.wait(r"\d+ tokens.* 0 cached")  # a new conversation on a new engine
+        t.prompt()
+        t.type("\x04")
+        self.assertEqual(t.end(), 0)
+
     def test_message_that_does_not_fit(self):
         t = self.start("--ctx", "128")
         note = self.dir / "long.txt"
