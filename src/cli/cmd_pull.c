@@ -2,7 +2,6 @@
  * cmd_pull.c - what to fetch, from where, to where; and the check before a file gets its name. */
 #include <errno.h>
 #include <fcntl.h>
-#include <gnutls/crypto.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,6 +11,7 @@
 #include "src/base/fail.h"
 #include "src/cli/fileio.h"
 #include "src/cli/models.h"
+#include "src/cli/net.h"
 #include "src/cli/pull.h"
 #include "src/cli/term.h"
 #include "src/cli/verbs.h"
@@ -24,41 +24,6 @@ struct pull {
     uint64_t bytes;
     bool was_here;
 };
-
-enum fk_status pull_sha256(const char *path, char hex[65], fk_progress_fn progress, void *arg,
-                           struct fk_error *err)
-{
-    unsigned char digest[32];
-    gnutls_hash_hd_t hash;
-    struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &st)) {
-        if (fd >= 0) close(fd);
-        return fail(err, FK_EIO, "%s cannot be read: %s", path, strerror(errno));
-    }
-    char *block = mem_alloc(1 << 20, MEM_CLI);
-    if (!block || gnutls_hash_init(&hash, GNUTLS_DIG_SHA256)) {
-        mem_free(block);
-        close(fd);
-        return fail_nomem(err, 1 << 20, "the check of a file");
-    }
-    enum fk_status status = FK_OK;
-    for (unsigned long long done = 0; !status;) {
-        ssize_t n = read(fd, block, 1 << 20);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) status = fail(err, FK_EIO, "reading %s failed: %s", path, strerror(errno));
-        if (n <= 0) break;
-        done += (unsigned long long)n;
-        gnutls_hash(hash, block, (size_t)n);
-        if (progress(arg, "checking", done, (unsigned long long)st.st_size))
-            status = fail(err, FK_ECANCELLED, "interrupted");
-    }
-    gnutls_hash_deinit(hash, digest);
-    mem_free(block);
-    close(fd);
-    for (int i = 0; i < 32; i++) snprintf(hex + 2 * i, 3, "%02x", digest[i]);
-    return status;
-}
 
 static bool is_url(const char *s)
 {
@@ -155,18 +120,20 @@ static enum fk_status check_magic(const struct pull *p, struct fk_error *err)
 static enum fk_status fetch(struct pull *p, struct bar *bar, struct fk_error *err)
 {
     struct stat st;
+    const struct net *net;
+    TRY(net_open(&net, err));
     TRY(fileio_make_parents(p->path.data, err));
     if (stat(p->path.data, &st) == 0) {
         p->bytes = (uint64_t)st.st_size;
-        TRY(pull_sha256(p->path.data, p->sha256, bar_update, bar, err));
+        TRY(net->sha256(p->path.data, p->sha256, bar_update, bar, err));
         p->was_here = !p->expected || !strcasecmp(p->sha256, p->expected);
         if (p->was_here) return FK_OK;
     }
     if (p->url.n)
-        TRY(pull_http(p->url.data, p->part.data, p->expected != NULL, bar_update, bar, err));
+        TRY(net->download(p->url.data, p->part.data, p->expected != NULL, bar_update, bar, err));
     else
         TRY(pull_wheels(p->entry, p->part.data, err));
-    TRY(pull_sha256(p->part.data, p->sha256, bar_update, bar, err));
+    TRY(net->sha256(p->part.data, p->sha256, bar_update, bar, err));
     if (p->expected && strcasecmp(p->sha256, p->expected) != 0) {
         unlink(p->part.data);
         return fail(err, FK_ECHECKSUM, "the sha256 of what came is %s, not %s; it was removed",

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * pull_http.c - one file over HTTP, resumable. The server's ETag is kept in PART.etag and sent back
+ * net_http.c - one file over HTTP, resumable. The server's ETag is kept in PART.etag and sent back
  * as If-Range: when the file changed meanwhile, the server sends all of it, and so do we begin
  * anew. */
 #include <ctype.h>
@@ -14,7 +14,7 @@
 
 #include "src/base/buf.h"
 #include "src/base/fail.h"
-#include "src/cli/pull.h"
+#include "src/cli/net_module.h"
 
 enum { MAX_ATTEMPTS = 20, MAX_ETAG = 256 };
 
@@ -210,8 +210,8 @@ static void drop_unknown_part(struct transfer *t, bool hash_known)
     if (!etag[0] && !hash_known && ftruncate(t->fd, 0)) t->write_errno = errno;
 }
 
-enum fk_status pull_http(const char *url, const char *part, bool hash_known,
-                         fk_progress_fn progress, void *arg, struct fk_error *err)
+enum fk_status net_download(const char *url, const char *part, bool hash_known,
+                            fk_progress_fn progress, void *arg, struct fk_error *err)
 {
     struct transfer t = {.url = url, .part = part, .progress = progress, .arg = arg};
     int n = snprintf(t.etag_path, sizeof t.etag_path, "%s.etag", part);
