@@ -9,4 +9,5 @@
 #include "fikr/engine.h"
 #include "fikr/session.h"
 #include "fikr/convert.h"
+#include "fikr/grade.h"
 #endif
