@@ -22,7 +22,12 @@ def say(text):
 
 
 def build(folder, *options):
-    for command in ([str(ROOT / "tools/build.sh"), str(folder), *options],):
+    """A folder that `make` configured before cmocka was there has no unit tests: it is told to."""
+    unit_tests = "-Dunit_tests=enabled"
+    commands = [[str(ROOT / "tools/build.sh"), str(folder), unit_tests, *options]]
+    if (folder / "build.ninja").exists():
+        commands.insert(0, ["meson", "configure", str(folder), unit_tests])
+    for command in commands:
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
         if done.returncode:
             say(done.stdout + done.stderr)
