@@ -30,6 +30,8 @@ TEXTS = [
     "'", "''s", "x's", "١", "½", "²³", "\x00\x01\x7f", "~!@#$%^&*()_+{}|:\"<>?`-=[]\\;',./", "camelCaseWords HTTPServer XMLHttpRequest iPhone",
     "1 12 123 1234 12345 123456 1234567", "a1b2c3 x_1 __init__ 3D 4K", "http://example.org/a?b=c&d=e#f", "\ufdfa\ufb01\uff21\uff42 \ufeffbom",
     "trailing space ", "trailing spaces   ", "line\n  indented\n\tmore\n", "\r\n\r\n", " \n \n", "mixed 中文 and English 和 العربية 123"]
+NOT_TRAINED_ON = ["\u061d\u061f \u166d\u2e42\u2e43! \u0c84.",  # punctuation, old and new
+                  "a ▁b▁ ▁▁▁c▁▁ d\n▁\n ▁"]  # spaces that SentencePiece takes for its own
 SCHEMES = ["gpt-2", "smollm", "llama-bpe", "qwen2", "qwen35", "deepseek-llm", "deepseek-coder", "deepseek-v3",
            "gpt-4o", "tekken", "falcon"]
 
@@ -40,7 +42,7 @@ def all_texts():
     letters = "".join(sorted(set("".join(TEXTS))))
     for _ in range(30):
         out.append("".join(rng.choice(letters) for _ in range(rng.randrange(3, 25))))
-    return out
+    return out + NOT_TRAINED_ON
 
 
 def write_ids(name, ids):

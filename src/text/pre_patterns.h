@@ -74,6 +74,19 @@
     "\\x{10cc0}-\\x{10cf2}\\x{118a0}-\\x{118df}\\x{1e900}-\\x{1e943}"
 #define DEEPSEEK_PUNCT                                                                             \
     "!-/:-~\\x{ff01}-\\x{ff0f}\\x{ff1a}-\\x{ff5e}\\x{2018}-\\x{201f}\\x{3000}-\\x{3002}"
+/* Falcon's first step is the reference's "Punctuation": ASCII's, and \p{P} of the older Unicode that
+ * its tables hold. What came later is left out, and so the set does not depend on PCRE2's age.
+ * Under UCP [:punct:] is \p{P} and ASCII's symbols. */
+#define LATER_PUNCT                                                                                \
+    "\\x{61d}\\x{9fd}\\x{a76}\\x{c77}\\x{c84}\\x{1b4e}\\x{1b4f}\\x{1b7d}-\\x{1b7f}"                \
+    "\\x{2e43}-\\x{2e4f}\\x{2e52}-\\x{2e5d}\\x{10d6e}\\x{10ead}\\x{10f55}-\\x{10f59}"              \
+    "\\x{10f86}-\\x{10f89}\\x{113d4}\\x{113d5}\\x{113d7}\\x{113d8}\\x{1144b}-\\x{1144f}"           \
+    "\\x{1145a}\\x{1145b}\\x{1145d}\\x{11660}-\\x{1166c}\\x{116b9}\\x{1183b}\\x{11944}-\\x{11946}" \
+    "\\x{119e2}\\x{11a3f}-\\x{11a46}\\x{11a9a}-\\x{11a9c}\\x{11a9e}-\\x{11aa2}"                    \
+    "\\x{11b00}-\\x{11b09}\\x{11be1}\\x{11c41}-\\x{11c45}\\x{11c70}\\x{11c71}\\x{11ef7}\\x{11ef8}" \
+    "\\x{11f43}-\\x{11f4f}\\x{11fff}\\x{12ff1}\\x{12ff2}\\x{16d6d}-\\x{16d6f}\\x{16e97}-\\x{16e9a}"\
+    "\\x{16fe2}\\x{1e5ff}\\x{1e95e}\\x{1e95f}"
+#define FALCON_PUNCT "(?:[^[:^punct:]" LATER_PUNCT "]++|[\\x{166d}\\x{111c9}])++"
 #define BLOOM_WORDS                                                                                \
     " ?[^(" SPACE "|.,!?\\x{2026}\\x{3002}\\x{ff0c}\\x{3001}\\x{964}\\x{6d4}\\x{60c})]+"
 
@@ -99,7 +112,7 @@ static const struct scheme { const char *steps[MAX_STEPS]; } schemes[] = {
 #define SCHEME_DEEPSEEK3 8
     {{"\\p{N}{1,3}", CJK_AND_KANA, DEEPSEEK3_MAIN}},
 #define SCHEME_FALCON 9
-    {{"[\\p{P}$+<=>^~|`]+", GPT2, "[0-9][0-9][0-9]"}},
+    {{FALCON_PUNCT, GPT2, "[0-9][0-9][0-9]"}},
 #define SCHEME_GPT4O 10
     {{CASED_WITH(ANY_CASE_CONTRACTIONS "?", "\\p{N}{1,3}")}},
 #define SCHEME_TEKKEN 11

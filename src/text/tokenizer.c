@@ -173,6 +173,18 @@ static enum fk_status encode_plain(struct encoder *e, const char *s, size_t n, b
     return spm_encode(v, &e->merger, e->text.data, len, e->out) ? FK_OK : no_memory(e, n);
 }
 
+/* The bytes at s that stand for one byte of a token, which is *c: SentencePiece's kinds hold U+2581
+ * for a space, in a text too. */
+static size_t special_step(const struct vocab *v, const char *s, size_t n, uint8_t *c)
+{
+    *c = (uint8_t)*s;
+    if (*c != 0xe2 || n < 3 || (v->kind != VOCAB_SPM && v->kind != VOCAB_UNIGRAM) ||
+        memcmp(s, "\xe2\x96\x81", 3))
+        return 1;
+    *c = ' ';
+    return 3;
+}
+
 /* The longest special token that s[0..n) begins with and that the marks allow; -1: none. */
 static int32_t match_special(const struct vocab *v, const char *s, size_t n, const uint8_t *trusted,
                              size_t *len)
@@ -180,14 +192,16 @@ static int32_t match_special(const struct vocab *v, const char *s, size_t n, con
     int32_t found = -1;
     uint32_t node = 0;
     bool all_trusted = trusted != NULL;
-    for (size_t i = 0; i < n; i++) {
-        node = trie_child(&v->specials, node, (uint8_t)s[i]);
+    for (size_t i = 0; i < n;) {
+        uint8_t c;
+        size_t end = i + special_step(v, s + i, n - i, &c);
+        node = trie_child(&v->specials, node, c);
         if (!node) break;
-        all_trusted = all_trusted && trusted[i];
+        for (; i < end; i++) all_trusted = all_trusted && trusted[i];
         int32_t id = v->specials.ids[node];
         if (id < 0 || (!all_trusted && (v->flags[id] & TOKEN_TRUSTED))) continue;
         found = id;
-        *len = i + 1;
+        *len = end;
     }
     return found;
 }
@@ -200,7 +214,9 @@ static enum fk_status encode_all(struct encoder *e, const char *s, size_t n,
     bool prefix = true;
     for (size_t i = 0; i < n;) {
         int32_t id = -1;
-        if (v->specials.first[(uint8_t)s[i]])
+        uint8_t c;
+        special_step(v, s + i, n - i, &c);
+        if (v->specials.first[c])
             id = match_special(v, s + i, n - i, trusted ? trusted + i : NULL, &len);
         if (id < 0) {
             i++;

@@ -1,19 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0
  * unigram.c - SentencePiece's unigram model (Kudo 2018): the Viterbi path over all pieces of the
  * vocabulary, one step per character. A character without a piece costs the worst score less 10,
- * and becomes bytes or the unknown token. */
+ * and becomes bytes or the unknown token.
+ *
+ * Two orders of the same pieces have one score, and rounding says which of them wins. Scores are
+ * summed as SentencePiece sums them: in float, starting anew where a sum leaves +-100,000. */
 #include "src/text/unigram.h"
+#include <math.h>
 #include "src/base/alloc.h"
 #include "src/base/fail.h"
 #include "src/base/utf8.h"
 #include "src/text/byte_fallback.h"
 
-#define UNKNOWN_PENALTY 10.0
+#define UNKNOWN_PENALTY 10.0f
+#define GREATEST_SUM 100000.0f
 
 enum fk_status unigram_read(struct unigram *u, const struct vocab *v, const struct gguf *g,
                             struct fk_error *err)
 {
-    double worst = 0;
+    float worst = 0;
     bool any = false;
     for (int32_t i = 0; i < v->n; i++) {
         size_t n;
@@ -101,20 +106,30 @@ static bool reserve(struct unigram_scratch *w, size_t n)
     return true;
 }
 
-static void offer(struct unigram_best *to, double score, size_t from, int32_t id)
+static void offer(struct unigram_best *to, float score, size_t from, int32_t id)
 {
     if (to->from != UINT32_MAX && score <= to->score) return;
     *to = (struct unigram_best){score, (uint32_t)from, id};
+}
+
+/* Makes best[i] zero and keeps the differences of those behind it that are reached already. */
+static void start_anew(struct unigram_best *best, size_t i, size_t furthest)
+{
+    float offset = best[i].score;
+    for (size_t k = i; k <= furthest; k++)
+        if (best[k].from != UINT32_MAX) best[k].score -= offset;
 }
 
 /* best[i] becomes the best way to reach byte i; best[i].from is where its last piece began. */
 static void find_best(const struct unigram *u, const struct vocab *v, struct unigram_best *best,
                       const char *s, size_t n)
 {
+    size_t furthest = 0;
     for (size_t i = 0; i <= n; i++) best[i] = (struct unigram_best){0, UINT32_MAX, -1};
     best[0].from = 0;
     for (size_t i = 0, len; i < n; i += len) {
         if (utf8_decode(s + i, n - i, &len) == UTF8_BAD) len = 1;
+        if (fabsf(best[i].score) > GREATEST_SUM) start_anew(best, i, furthest);
         bool has_piece = false;
         uint32_t node = 0;
         for (size_t k = i; k < n; k++) {
@@ -123,9 +138,12 @@ static void find_best(const struct unigram *u, const struct vocab *v, struct uni
             int32_t id = u->pieces.ids[node];
             if (id < 0) continue;
             if (k + 1 - i == len) has_piece = true;
-            offer(&best[k + 1], best[i].score + v->score[id], i, id);
+            if (k + 1 > furthest) furthest = k + 1;
+            offer(&best[k + 1], v->score[id] + best[i].score, i, id);
         }
-        if (!has_piece) offer(&best[i + len], best[i].score + u->unknown_score, i, -1);
+        if (has_piece) continue;
+        if (i + len > furthest) furthest = i + len;
+        offer(&best[i + len], u->unknown_score + best[i].score, i, -1);
     }
 }
 

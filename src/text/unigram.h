@@ -11,12 +11,12 @@
 struct unigram {
     struct trie pieces;
     struct charsmap charsmap;
-    double unknown_score;
+    float unknown_score;
 };
 
 struct unigram_scratch {
     struct buf text;
-    struct unigram_best { double score; uint32_t from; int32_t id; } *best;
+    struct unigram_best { float score; uint32_t from; int32_t id; } *best;
     size_t cap;
 };
 

@@ -206,6 +206,56 @@ static void sentencepiece_control_names_stay_text(void **state)
     }
 }
 
+/* "p" + "xx" + "x" and "p" + "x" + "xx" have one score; SentencePiece's float sums prefer the
+ * first, and doubles the second. */
+static void equal_scores_are_told_apart_by_float_sums(void **state)
+{
+    static const char *const tokens[] = {"<unk>", "<s>", "</s>", "p", "x", "xx"};
+    static const int32_t types[] = {2, 3, 3, 1, 1, 1};
+    static const float scores[] = {0, 0, 0, -7.4428573f, -2.1f, -1.1f};
+    struct vocab_build v;
+    struct tokenizer *t;
+    struct fk_error err;
+    (void)state;
+    vb_init(&v);
+    vb_str(&v, "model", "t5");
+    vb_strs(&v, "tokens", tokens, 6);
+    vb_i32s(&v, "token_type", types, 6);
+    vb_f32s(&v, "scores", scores, 6);
+    vb_u32(&v, "unknown_token_id", 0);
+    vb_bool(&v, "add_space_prefix", false);
+    vb_bool(&v, "add_eos_token", false);
+    assert_int_equal(vb_done(&v, &t, &err), FK_OK);
+    struct token_vec ids = encode(t, "pxxx", 4, NULL);
+    static const int32_t want[] = {3, 5, 4};
+    assert_int_equal(ids.n, 3);
+    assert_memory_equal(ids.ids, want, sizeof want);
+    mem_free(ids.ids);
+    tokenizer_destroy(&t);
+}
+
+/* The sum of the scores passes the bound many times, and every sentence is cut as the first. */
+static void long_texts_keep_their_cuts(void **state)
+{
+    static const char sentence[] = " hello the world";
+    enum { REPEATS = 40000 };
+    (void)state;
+    struct tokenizer *t = spm("t5", false);
+    struct buf text;
+    buf_init(&text, 0, MEM_MISC);
+    for (int i = 0; i < REPEATS; i++) buf_append(&text, sentence, sizeof sentence - 1);
+    assert_false(text.failed);
+    struct token_vec one = encode(t, sentence, sizeof sentence - 1, NULL);
+    struct token_vec all = encode(t, text.data, text.n, NULL);
+    assert_int_equal(one.n, 3);
+    assert_int_equal(all.n, one.n * REPEATS);
+    for (size_t i = 0; i < all.n; i++) assert_int_equal(all.ids[i], one.ids[i % one.n]);
+    mem_free(one.ids);
+    mem_free(all.ids);
+    buf_fini(&text);
+    tokenizer_destroy(&t);
+}
+
 static void any_bytes_come_back(void **state)
 {
     static const char *const pres[] = {"gpt-2", "smollm", "llama-bpe", "deepseek-v3",
@@ -339,6 +389,8 @@ int main(void)
         cmocka_unit_test(untrusted_text_makes_no_special_token),
         cmocka_unit_test(spaces_that_the_vocabulary_defines_match_anywhere),
         cmocka_unit_test(sentencepiece_control_names_stay_text),
+        cmocka_unit_test(equal_scores_are_told_apart_by_float_sums),
+        cmocka_unit_test(long_texts_keep_their_cuts),
         cmocka_unit_test(any_bytes_come_back),
         cmocka_unit_test(decoding_hides_control_tokens_and_the_first_space),
         cmocka_unit_test(ends_are_a_set),
