@@ -48,15 +48,22 @@ def our_logits(build, model, ids, kv):
         return np.fromfile(f.name, np.float32).reshape(len(ids), -1)
 
 
-def perplexity(build, name, model, text_path, limit_bytes):
+def every_20_windows(done, total, nll):
+    if done % 20 == 0 or done == total:
+        print(f"    llama.cpp: {done} of {total} windows, nll {nll:.6f}", file=sys.stderr, flush=True)
+
+
+def perplexity(build, name, model, text_path, limit_bytes, threads):
     from peer_llamacpp import Peer
     text = Path(text_path).read_text()[:limit_bytes] if limit_bytes else Path(text_path).read_text()
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as f:
         f.write(text)
         f.flush()
-        ours = fikr(build, "perplexity", "-m", model, "-f", f.name, "--ctx", 512, "--json")
-    peer = Peer(model)
-    theirs = peer.perplexity(text)
+        ours = fikr(build, "perplexity", "-m", model, "-f", f.name, "--ctx", 512, "--threads",
+                    threads, "--json")
+    print(f"    fikr: nll {ours['nll']:.6f} over {ours['windows']} windows", file=sys.stderr, flush=True)
+    peer = Peer(model, n_threads=threads)
+    theirs = peer.perplexity(text, progress=every_20_windows)
     peer.close()
     ratio = ours["ppl"] / theirs["ppl"] - 1
     check(f"perplexity {name}", abs(ratio) <= 0.002 and ours["tokens"] == theirs["tokens"],
@@ -117,6 +124,7 @@ def main():
     ap.add_argument("--data", type=Path, required=True)
     ap.add_argument("--only", default="", help="comma list of perplexity, greedy, f16, scripts")
     ap.add_argument("--bytes", type=int, default=0, help="of the text for perplexity; 0: all")
+    ap.add_argument("--threads", type=int, default=2, help="for perplexity; 1 wastes least beside other work")
     a = ap.parse_args()
     build = a.build.resolve()
     only = set(filter(None, a.only.split(",")))
@@ -137,7 +145,7 @@ def main():
                 greedy(build, f"smollm2-{kind}", path, **limits)
     for name, path in models.items():
         if not only or "perplexity" in only:
-            perplexity(build, name, path, text, a.bytes)
+            perplexity(build, name, path, text, a.bytes, a.threads)
     if not only or "scripts" in only:
         script("oracle_tokenizers.py", "--build", build, "--data", a.data)
         script("oracle_templates.py", "--build", build)

@@ -130,26 +130,34 @@ class Peer:
             logits = self.logits_at(0)
         return out, steps
 
-    def perplexity(self, text, n_ctx=512, progress=None):
-        ids = self.tokenize(text, bos=self.adds_bos())
-        n_windows, nll, count = len(ids) // n_ctx, 0.0, 0
+    def perplexity(self, text, n_ctx=512, progress=None, windows=0):
+        """llama.cpp's protocol, a window as one batch; the context has to hold n_ctx tokens. The logits
+        are read where llama.cpp keeps them, rows in order; exponentials in f32, sums in f64."""
+        ids = np.array(self.tokenize(text, bos=self.adds_bos()), np.int32)
+        n_windows, first = len(ids) // n_ctx, n_ctx // 2
+        n_windows = min(windows, n_windows) if windows else n_windows
+        nll, count, rows = 0.0, 0, n_ctx - 1 - first
+        wanted = set(range(first, n_ctx - 1))
+        scratch = np.empty((16, self.n_vocab), np.float32)
         for w in range(n_windows):
-            win = ids[w * n_ctx:(w + 1) * n_ctx]
+            win = ids[w * n_ctx:(w + 1) * n_ctx].copy()
             if self.adds_bos():
                 win[0] = self.bos()
             self.clear()
-            first = n_ctx // 2
-            for at in range(0, n_ctx, self.n_batch):
-                part = win[at:at + self.n_batch]
-                want = {i for i in range(len(part)) if first <= at + i < n_ctx - 1}
-                self.decode(part, at, want=want)
-                for i in sorted(want):
-                    z = self.logits_at(i).astype(np.float64)
-                    m = z.max()
-                    nll += m + np.log(np.exp(z - m).sum()) - z[win[at + i + 1]]
-                    count += 1
+            self.decode(win[:-1].tolist(), want=wanted)  # the last token predicts nothing
+            z = np.ctypeslib.as_array(lc.llama_get_logits(self.ctx), (rows, self.n_vocab))
+            target = z[np.arange(rows), win[first + 1:]].astype(np.float64)
+            for at in range(0, rows, len(scratch)):
+                part = z[at:at + len(scratch)]
+                room = scratch[:len(part)]
+                top = part.max(axis=1, keepdims=True)
+                np.subtract(part, top, out=room)
+                np.exp(room, out=room)
+                nll += float((np.log(room.sum(axis=1, dtype=np.float64)) + top[:, 0]).sum())
+            nll -= float(target.sum())
+            count += rows
             if progress:
-                progress(w + 1, n_windows)
+                progress(w + 1, n_windows, nll / count)
         return {"ppl": float(np.exp(nll / count)), "nll": nll / count, "tokens": count}
 
     def time_prefill(self, ids):
