@@ -58,6 +58,16 @@ FK_API enum fk_status fk_fit(const fk_model *m, const struct fk_engine_params *p
 FK_API enum fk_status fk_engine_measure_bandwidth(fk_engine *e, double seconds, double *gb_per_s,
                                                   struct fk_error *err);
 
+/* Where steps spend their time. From the first call on, steps are timed op by op (about 0.1
+ * microseconds each); a call gives the sums since the last one, the line with the most seconds
+ * first, in out[0 .. min(n, cap)), and starts anew. Returns n. */
+struct fk_op_time {
+    char name[64]; /* op, type and shape of its weights: "matmul q4_k 8960+8960 x 1536" */
+    uint64_t n_calls, bytes; /* of weights and cache read */
+    double seconds;
+};
+FK_API size_t fk_engine_op_times(fk_engine *e, struct fk_op_time *out, size_t cap);
+
 /* Process-wide memory counters: live and peak heap, and how many allocations were ever made. */
 struct fk_memory { uint64_t live_bytes, peak_bytes, n_allocations, peak_rss_bytes; };
 FK_API void fk_get_memory(struct fk_memory *out);

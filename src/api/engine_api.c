@@ -56,6 +56,11 @@ enum fk_status fk_engine_measure_bandwidth(fk_engine *e, double seconds, double 
     return engine_bandwidth(e->model, e->device, seconds, gb_per_s, err);
 }
 
+size_t fk_engine_op_times(fk_engine *e, struct fk_op_time *out, size_t cap)
+{
+    return e && (out || !cap) ? engine_op_times(e, out, cap) : 0;
+}
+
 enum fk_status fk_engine_next(fk_engine *e, fk_session *const *sessions, size_t n,
                               struct fk_event *events, enum fk_status *statuses,
                               struct fk_error *err)

@@ -60,6 +60,7 @@ struct args {
     const char *file, *out, *save_logits, *kl_base;
     int windows;
     int pp, tg, reps;
+    bool ops;
     const char *type;
     const char *sha256, *base_url;
 };

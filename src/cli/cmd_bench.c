@@ -15,6 +15,7 @@
 #include "src/base/fail.h"
 #include "src/base/rng.h"
 #include "src/cli/bench_depth.h"
+#include "src/cli/bench_ops.h"
 #include "src/cli/models.h"
 #include "src/cli/signals.h"
 #include "src/cli/term.h"
@@ -40,6 +41,7 @@ struct bench {
     struct series depths[MAX_BATCHES];
     struct depth_run at_depth[MAX_BATCHES]; /* the last one's bytes */
     uint64_t bytes_per_token;
+    struct bench_ops ops; /* of the last decode run */
     struct bar bar;
     int n_steps, i_step;
 };
@@ -135,6 +137,7 @@ static enum fk_status run_decode(struct bench *b, fk_session *s, bool counts, st
     TRY(fk_session_prompt(s, &id, 1, 0, err));
     TRY(fk_session_next(s, &ev, err)); /* its logits come from the prompt's step */
     TRY(fk_session_get_stats(s, &before));
+    if (b->args->ops) fk_engine_op_times(b->engine, NULL, 0);
     double begun = clock_seconds();
     for (int i = 0; i < b->args->tg; i++) {
         TRY(fk_session_next(s, &ev, err));
@@ -143,6 +146,12 @@ static enum fk_status run_decode(struct bench *b, fk_session *s, bool counts, st
             return fail(err, FK_ESTATE, "the reply ended after %d of %d tokens", i, b->args->tg);
     }
     double spent = clock_seconds() - begun;
+    if (b->args->ops) {
+        b->ops.n = fk_engine_op_times(b->engine, b->ops.lines, BENCH_MAX_OPS);
+        if (b->ops.n > BENCH_MAX_OPS) b->ops.n = BENCH_MAX_OPS;
+        b->ops.n_tokens = b->args->tg;
+        b->ops.seconds = spent;
+    }
     TRY(fk_session_get_stats(s, &after));
     if (!counts) return FK_OK;
     series_add(&b->decode, b->args->tg / spent);
@@ -339,7 +348,8 @@ static json_t *bench_json(struct bench *b, const char *path, const struct fk_eng
          json_put(o, "bandwidth_gb_per_s", json_num(bandwidth)) &&
          json_put(o, "first_token_ms", json_num(median(&b->first_token))) &&
          json_put(o, "peak_rss_bytes", json_count(peak)) &&
-         json_put(o, "batch", batches_json(b)) && json_put(o, "depth", depths_json(b));
+         json_put(o, "batch", batches_json(b)) && json_put(o, "depth", depths_json(b)) &&
+         (!b->args->ops || json_put(o, "ops", bench_ops_json(&b->ops)));
     if (ok) return o;
     json_decref(o);
     return NULL;
@@ -378,6 +388,7 @@ static int report(struct bench *b, const char *path)
                term_bytes(b->at_depth[i].kv_bytes), mid * (double)b->at_depth[i].bytes / 1e9);
     }
     printf("%-10s %8s resident at most\n", "memory", term_bytes(memory.peak_rss_bytes));
+    if (b->args->ops) bench_ops_print(&b->ops, bandwidth);
     return term_finish(0);
 }
 

@@ -6,6 +6,8 @@
  * and a pass needs one layer's worth of it. */
 #include "src/device/ops_impl.h"
 #include <string.h>
+#include "src/base/clock.h"
+#include "src/device/op_times.h"
 
 #define BLOCK_BYTES ((size_t)256 << 10)
 
@@ -65,7 +67,7 @@ void ops_begin(struct ops *o, const struct batch *batch)
     for (int i = 0; i < 2; i++) arena_reset(&o->arenas[i]);
     o->batch = batch;
     o->next_id = 1;
-    o->weight_bytes_read = o->kv_bytes_read = 0;
+    o->weight_bytes_read = o->kv_bytes_read = o->bytes_timed = 0;
     o->status = FK_OK;
     o->error = (struct fk_error){.status = FK_OK};
     if (batch) batch_is_sound(o, batch);
@@ -115,7 +117,13 @@ struct tensor *ops_layer_end(struct ops *o, struct tensor *x)
 
 bool ops_run(struct ops *o, const struct op_call *call)
 {
+    double begun = o->times ? clock_seconds() : 0;
     enum fk_status st = device_run(o->device, call, &o->error);
+    if (o->times) {
+        uint64_t bytes = o->weight_bytes_read + o->kv_bytes_read;
+        op_times_add(o->times, call, clock_seconds() - begun, bytes - o->bytes_timed);
+        o->bytes_timed = bytes;
+    }
     if (st != FK_OK) return ops_fail(o, st);
     if (o->recorder) o->recorder->record(o->recorder->arg, call);
     return true;

@@ -103,6 +103,7 @@ struct op_call {
 };
 
 struct device;
+struct op_times;
 /* A stretch of weights to be read. */
 struct device_span {
     const uint8_t *data;
@@ -143,6 +144,8 @@ struct ops {
     struct arena arenas[2];       /* activations of a layer; the residual stream between layers */
     uint32_t next_id;
     struct op_recorder *recorder; /* NULL in inference; with one, nothing is reused */
+    struct op_times *times;       /* NULL: calls are not timed; borrowed */
+    uint64_t bytes_timed;         /* read bytes that times has seen */
     const struct batch *batch;
     uint64_t weight_bytes_read, kv_bytes_read; /* since ops_begin */
     enum fk_status status;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * bandwidth.c - how fast this machine reads the weights where they lie: the ceiling of decode. */
+ * bandwidth.c - how fast this machine reads the weights where they lie: the ceiling of decode; and
+ * where the time of steps goes. */
+#include <stdlib.h>
 #include "src/base/alloc.h"
 #include "src/base/clock.h"
 #include "src/base/fail.h"
@@ -66,4 +68,20 @@ enum fk_status engine_bandwidth(const struct model *m, struct device *d, double 
     if (gguf_failed(m->gguf))
         return fail(err, FK_EGONE, "%s was cut while it was being read", gguf_path(m->gguf));
     return FK_OK;
+}
+
+static int by_seconds(const void *a, const void *b)
+{
+    const struct op_line *x = a, *y = b;
+    return (x->sum.seconds < y->sum.seconds) - (x->sum.seconds > y->sum.seconds);
+}
+
+size_t engine_op_times(fk_engine *e, struct fk_op_time *out, size_t cap)
+{
+    size_t n = e->ops.times ? e->times.n : 0;
+    qsort(e->times.lines, n, sizeof e->times.lines[0], by_seconds);
+    for (size_t i = 0; i < n && i < cap; i++) out[i] = e->times.lines[i].sum;
+    e->times.n = 0;
+    e->ops.times = &e->times;
+    return n;
 }

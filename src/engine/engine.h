@@ -3,6 +3,7 @@
 #ifndef ENGINE_ENGINE_H
 #define ENGINE_ENGINE_H
 #include "fikr/engine.h"
+#include "src/device/op_times.h"
 #include "src/engine/sampler.h"
 #include "src/engine/sequence.h"
 #include "src/model/model.h"
@@ -43,6 +44,7 @@ struct fk_engine {
     struct batch_seq *seqs;
     struct step_part *parts;
     size_t *members; /* which session of a call a part is */
+    struct op_times times; /* once asked for */
 };
 
 enum fk_status engine_create(fk_engine **out, const struct model *m,
@@ -64,6 +66,9 @@ enum fk_status engine_step(fk_engine *e, const struct step_part *parts, int n,
 /* Reads the mapped weights again and again for about `seconds` with the device's threads. */
 enum fk_status engine_bandwidth(const struct model *m, struct device *d, double seconds,
                                 double *gb_per_s, struct fk_error *err);
+
+/* See fk_engine_op_times. */
+size_t engine_op_times(fk_engine *e, struct fk_op_time *out, size_t cap);
 
 /* Bytes of activations that a step of n_rows with n_out logits takes, found by a pass that computes
  * nothing. */

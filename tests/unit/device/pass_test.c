@@ -3,6 +3,7 @@
  * state, every allocation failing once, and the same bits in every arrangement. */
 #include <stdlib.h>
 #include <string.h>
+#include "src/device/op_times.h"
 #include "tests/unit/device/lab.h"
 
 #define N 60
@@ -260,6 +261,40 @@ static void creation_checks_its_arguments(void **state)
     device_destroy(&d);
 }
 
+static void times_add_up(void **state)
+{
+    (void)state;
+    struct lab l;
+    static struct op_times t;
+    struct op_recorder r = {n_recorded, record};
+    lab_open(&l, 2, NULL);
+    struct lab_model *m = lab_model_new(&l, DT_Q8_0);
+    run_in_chunks(&l, m, N); /* not timed */
+    l.ops.times = &t;
+    l.ops.recorder = &r;
+    memset(n_recorded, 0, sizeof n_recorded);
+    uint64_t bytes = 0;
+    int64_t n_calls = 0;
+    void **pages = lab_pages(&l, lab_model_kv(m), 20);
+    for (int at = 0; at < 20; at += 10) {
+        ops_begin(&l.ops, lab_batch(&l, lab_model_kv(m), &(struct lab_seq){at, 10, pages}, 1));
+        lab_model_forward(m, &l.ops);
+        lab_ok(&l.ops);
+        bytes += l.ops.weight_bytes_read + l.ops.kv_bytes_read;
+    }
+    for (size_t i = 0; i < t.n; i++) {
+        n_calls += (int64_t)t.lines[i].sum.n_calls;
+        bytes -= t.lines[i].sum.bytes;
+        assert_true(t.lines[i].sum.seconds >= 0);
+        for (size_t j = 0; j < i; j++)
+            assert_string_not_equal(t.lines[i].sum.name, t.lines[j].sum.name);
+    }
+    for (int k = 0; k < OP_N_KINDS; k++) n_calls -= n_recorded[k];
+    assert_int_equal(bytes, 0);
+    assert_int_equal(n_calls, 0);
+    lab_close(&l);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -267,7 +302,8 @@ int main(void)
         cmocka_unit_test(steady_state_allocates_nothing),
         cmocka_unit_test(any_allocation_may_fail), cmocka_unit_test(errors_stick),
         cmocka_unit_test(layers_reuse_memory), cmocka_unit_test(recorder_sees_every_op),
-        cmocka_unit_test(missing_ops_fall_back), cmocka_unit_test(creation_checks_its_arguments),
+        cmocka_unit_test(missing_ops_fall_back), cmocka_unit_test(times_add_up),
+        cmocka_unit_test(creation_checks_its_arguments),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
