@@ -16,6 +16,7 @@ python3:python3
 /usr/include/utf8proc.h:libutf8proc-dev
 /usr/include/jansson.h:libjansson-dev
 /usr/include/histedit.h:libedit-dev
+@openblas:libopenblas-dev
 @curl:libcurl4-gnutls-dev
 /usr/include/gnutls/gnutls.h:libgnutls28-dev
 '
@@ -40,6 +41,7 @@ has() {
     case $1 in
     @pip) python3 -m pip --version >/dev/null 2>&1 ;;
     @venv) python3 -c 'import ensurepip' >/dev/null 2>&1 ;;
+    @openblas) pkg-config --exists openblas 2>/dev/null ;;
     @curl) pkg-config --exists libcurl 2>/dev/null ;;
     @fuzzer) ls /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a >/dev/null 2>&1 ;;
     /*) [ -e "$1" ] ;;

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 enum mem_tag { MEM_MISC, MEM_FILE, MEM_TEXT, MEM_MODEL, MEM_KV, MEM_SCRATCH, MEM_ENGINE, MEM_CLI,
-               MEM_N_TAGS };
+               MEM_TRAIN, MEM_N_TAGS };
 
 void *mem_alloc(size_t bytes, enum mem_tag tag);               /* 64-byte aligned, uninitialised */
 void *mem_zalloc(size_t bytes, enum mem_tag tag);              /* the same, zeroed */

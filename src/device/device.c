@@ -31,6 +31,15 @@ int device_n_threads(const struct device *d)
     return d->n_threads;
 }
 
+void device_parallel(struct device *d, device_chunk_fn fn, void *arg, int64_t n_chunks)
+{
+    if (d->ops->parallel) {
+        d->ops->parallel(d, fn, arg, n_chunks);
+        return;
+    }
+    for (int64_t i = 0; i < n_chunks; i++) fn(arg, i, 0);
+}
+
 const char *device_isa(const struct device *d)
 {
     return d->isa;

@@ -110,6 +110,9 @@ struct device_span {
     size_t bytes;
 };
 
+/* Work on the host beside the ops: chunk i of a job, on worker 0 to n_threads - 1. */
+typedef void (*device_chunk_fn)(void *arg, int64_t chunk, int worker);
+
 struct device_ops {
     const char *name;
     /* NULL: absent; the call falls back to the CPU device and says so once. */
@@ -118,6 +121,8 @@ struct device_ops {
     /* Plainly reads all spans with all threads, a span being one thread's: what the bandwidth is
      * measured with. Returns seconds. May be absent. */
     double (*read_spans)(struct device *d, const struct device_span *spans, size_t n);
+    /* Runs chunks on the device's host threads, the caller among them. May be absent. */
+    void (*parallel)(struct device *d, device_chunk_fn fn, void *arg, int64_t n_chunks);
     void (*destroy)(struct device *d);
 };
 
@@ -130,6 +135,9 @@ enum fk_status device_cpu_create(struct device **out, const struct device_params
 void device_destroy(struct device **d);
 const struct device_ops *device_get_ops(const struct device *d);
 int device_n_threads(const struct device *d);
+/* Calls fn once for every chunk in [0, n_chunks), on the device's threads where it lends them.
+ * Never from within an op or another chunk. */
+void device_parallel(struct device *d, device_chunk_fn fn, void *arg, int64_t n_chunks);
 const char *device_isa(const struct device *d); /* "avx2", "avx512vnni", ... as chosen */
 /* One sentence once an op had to fall back to the CPU, else NULL. Valid until destroy. */
 const char *device_note(const struct device *d);

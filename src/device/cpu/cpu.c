@@ -19,6 +19,7 @@ static void destroy(struct device *d)
 }
 
 static double read_spans(struct device *d, const struct device_span *spans, size_t n);
+static void parallel(struct device *d, device_chunk_fn fn, void *arg, int64_t n_chunks);
 
 static const struct device_ops cpu_ops = {
     .name = "cpu",
@@ -33,6 +34,7 @@ static const struct device_ops cpu_ops = {
         [OP_SOFTCAP] = cpu_softcap,     [OP_COLUMNS] = cpu_columns,
     },
     .read_spans = read_spans,
+    .parallel = parallel,
     .destroy = destroy,
 };
 
@@ -96,6 +98,11 @@ static double read_spans(struct device *d, const struct device_span *spans, size
     double begun = clock_seconds();
     pool_run(j.cpu->pool, read_span, &j, (int64_t)n);
     return clock_seconds() - begun;
+}
+
+static void parallel(struct device *d, device_chunk_fn fn, void *arg, int64_t n_chunks)
+{
+    pool_run(((struct cpu *)d)->pool, fn, arg, n_chunks);
 }
 
 struct row_job {
