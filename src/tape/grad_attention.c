@@ -34,7 +34,7 @@ static const struct op_call *find_write(const struct tape *t, const struct op_ca
 }
 
 /* Softmax of one row over keys [lo, hi); zero elsewhere. */
-TAPE_CLONES static void softmax_row(float *s, int64_t lo, int64_t hi, int64_t n, float cap)
+CLONES static void softmax_row(float *s, int64_t lo, int64_t hi, int64_t n, float cap)
 {
     float max = -INFINITY, sum = 0;
     if (cap > 0)
@@ -49,7 +49,7 @@ TAPE_CLONES static void softmax_row(float *s, int64_t lo, int64_t hi, int64_t n,
 }
 
 /* ds <- p * (dp - dot); dp lies in ds. */
-TAPE_CLONES static void score_grad(const float *restrict p, float dot, int64_t n,
+CLONES static void score_grad(const float *restrict p, float dot, int64_t n,
                                    float *restrict ds)
 {
     for (int64_t i = 0; i < n; i++) ds[i] = p[i] * (ds[i] - dot);

@@ -12,7 +12,7 @@ struct norm_job {
     int64_t n, groups;
 };
 
-TAPE_CLONES static void norm_group(const float *restrict x, const float *restrict dy,
+CLONES static void norm_group(const float *restrict x, const float *restrict dy,
                                    const float *restrict w, int64_t n, float eps,
                                    float *restrict dx, float *restrict dw)
 {
@@ -78,7 +78,7 @@ struct glu_job {
     float *dg, *du;
 };
 
-TAPE_CLONES void tape_silu_grad(const float *restrict g, const float *restrict u,
+CLONES void tape_silu_grad(const float *restrict g, const float *restrict u,
                                 const float *restrict dh, int64_t n, float *restrict dg,
                                 float *restrict du)
 {
@@ -89,7 +89,7 @@ TAPE_CLONES void tape_silu_grad(const float *restrict g, const float *restrict u
     }
 }
 
-TAPE_CLONES void tape_gelu_grad(const float *restrict g, const float *restrict u,
+CLONES void tape_gelu_grad(const float *restrict g, const float *restrict u,
                                 const float *restrict dh, int64_t n, float *restrict dg,
                                 float *restrict du)
 {
@@ -101,7 +101,7 @@ TAPE_CLONES void tape_gelu_grad(const float *restrict g, const float *restrict u
     }
 }
 
-TAPE_CLONES void tape_glu_again(enum act act, const float *restrict g, const float *restrict u,
+CLONES void tape_glu_again(enum act act, const float *restrict g, const float *restrict u,
                                 int64_t n, float *restrict h)
 {
     if (act == ACT_SILU)

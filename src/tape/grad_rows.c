@@ -5,12 +5,12 @@
 #include <string.h>
 #include "src/tape/tape_impl.h"
 
-TAPE_CLONES static void add_to(float *restrict y, const float *restrict x, int64_t n)
+CLONES static void add_to(float *restrict y, const float *restrict x, int64_t n)
 {
     for (int64_t i = 0; i < n; i++) y[i] += x[i];
 }
 
-TAPE_CLONES static void add_scaled(float *restrict y, float s, const float *restrict x, int64_t n)
+CLONES static void add_scaled(float *restrict y, float s, const float *restrict x, int64_t n)
 {
     for (int64_t i = 0; i < n; i++) y[i] += s * x[i];
 }

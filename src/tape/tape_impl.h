@@ -3,16 +3,9 @@
  * list of matrix products that one op's gradient is made of. */
 #ifndef TAPE_TAPE_IMPL_H
 #define TAPE_TAPE_IMPL_H
+#include "src/base/clones.h"
 #include "src/base/fail.h"
 #include "src/tape/tape.h"
-
-/* Elementwise loops are compiled for wider vectors too; the loader picks. */
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && \
-    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define TAPE_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define TAPE_CLONES
-#endif
 
 struct param {
     const void *data;
