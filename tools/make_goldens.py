@@ -409,4 +409,5 @@ def main():
               f"{len(set(result[2].tolist()))} different tokens")
 
 
-main()
+if __name__ == "__main__":
+    main()
