@@ -3,6 +3,7 @@
 #include "src/grade/grade.h"
 #include <string.h>
 #include "src/base/fail.h"
+#include "src/grade/book.h"
 
 int fk_n_families(void)
 {
@@ -22,6 +23,17 @@ int fk_family_find(const char *name)
 void fk_mix_defaults(struct fk_mix *mix)
 {
     grade_mix_defaults(mix);
+}
+
+enum fk_status fk_book_open(const char *data_dir, fk_book **out, struct fk_error *err)
+{
+    if (!out) return fail(err, FK_EINVAL, "out is NULL");
+    return book_open(data_dir, out, err);
+}
+
+void fk_book_close(fk_book *book)
+{
+    book_close(book);
 }
 
 /* What `own` of a public puzzle points to. */

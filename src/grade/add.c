@@ -70,19 +70,6 @@ static int key(const struct grade_puzzle *p, int64_t k[MAX_KEY])
     return 2;
 }
 
-/* A sum checked by nines: remainders of both numbers and of the result. */
-static bool check(struct buf *out, int64_t a, int64_t b, int64_t sum)
-{
-    buf_puts(out, "mod 9\n");
-    int x = nines_line(out, a), y = nines_line(out, b), z = nines_line(out, sum);
-    int v = (x + y) % 9;
-    buf_printf(out, "%d+%d=%d", x, y, x + y);
-    if (x + y >= 9) buf_printf(out, " %d", v);
-    if (v != z) buf_printf(out, " %d", z);
-    buf_puts(out, v == z ? " ok\n" : " no\n");
-    return v == z;
-}
-
 static void think(const struct grade_puzzle *p, enum fk_lang lang, enum fk_style style,
                   struct dice *dice, struct buf *out)
 {
@@ -94,10 +81,10 @@ static void think(const struct grade_puzzle *p, enum fk_lang lang, enum fk_style
     int shorter = count_digits(p->v[0] < p->v[1] ? p->v[0] : p->v[1]);
     int slip = dice_percent(dice, 35) ? (int)dice_below(dice, shorter) : NO_SLIP;
     int64_t sum = columns_add(out, p->v[0], p->v[1], "", slip);
-    if (check(out, p->v[0], p->v[1], sum)) return;
+    if (nines_check(out, p->v[0], '+', p->v[1], sum)) return;
     buf_puts(out, "again\n");
     sum = columns_add(out, p->v[0], p->v[1], "", NO_SLIP);
-    check(out, p->v[0], p->v[1], sum);
+    nines_check(out, p->v[0], '+', p->v[1], sum);
 }
 
 static void answer(const struct grade_puzzle *p, enum fk_lang lang, struct buf *out)

@@ -150,3 +150,16 @@ int nines_line(struct buf *out, int64_t v)
     buf_putc(out, '\n');
     return rest;
 }
+
+bool nines_check(struct buf *out, int64_t x, char sign, int64_t y, int64_t result)
+{
+    buf_puts(out, "mod 9\n");
+    int a = nines_line(out, x), b = nines_line(out, y), c = nines_line(out, result);
+    if (sign == '-' && a < b) a += 9;
+    int v = sign == '+' ? a + b : sign == '-' ? a - b : a * b;
+    buf_printf(out, "%d%c%d=%d", a, sign, b, v);
+    if (v >= 9) buf_printf(out, " %d", v % 9);
+    if (v % 9 != c) buf_printf(out, " %d", c);
+    buf_puts(out, v % 9 == c ? " ok\n" : " no\n");
+    return v % 9 == c;
+}

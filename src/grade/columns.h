@@ -13,6 +13,7 @@
  * task itself, each with a newline, and gives the result. */
 #ifndef GRADE_COLUMNS_H
 #define GRADE_COLUMNS_H
+#include <stdbool.h>
 #include <stdint.h>
 #include "src/base/buf.h"
 
@@ -32,5 +33,9 @@ int64_t columns_mul(struct buf *out, int64_t a, int d, int slip);
 int nines_line(struct buf *out, int64_t v);
 
 int count_digits(int64_t v);
+
+/* Casting out nines for x sign y = result (sign + - or *): three lines of remainders and a verdict
+ * line that ends in "ok" or "no". False: it is wrong. */
+bool nines_check(struct buf *out, int64_t x, char sign, int64_t y, int64_t result);
 
 #endif

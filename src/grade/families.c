@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  * families.c - the table of families, the canonical hash and the one split of all stages. */
 #include <string.h>
-#include "src/grade/family.h"
+#include "src/grade/outside.h"
 
 static const struct family *const families[GRADE_N_FAMILIES] = {
-    [GRADE_ADD] = &family_add,
+    [GRADE_ADD] = &family_add, [GRADE_SUB] = &family_sub, [GRADE_MUL] = &family_mul,
+    [GRADE_DIV] = &family_div, [GRADE_PAREN] = &family_paren, [GRADE_COUNTDOWN] = &family_countdown,
+    [GRADE_SORT] = &family_sort, [GRADE_CALENDAR] = &family_calendar,
+    [GRADE_OUTSIDE] = &family_outside,
 };
 
 static const char *const names[GRADE_N_FAMILIES] = {
@@ -55,15 +58,27 @@ bool grade_draw(enum grade_family family, int level, enum fk_split split, struct
                 struct grade_puzzle *out)
 {
     const struct family *f = family_of((int)family);
-    if (!f || level < 1 || level > GRADE_LONGER) return false;
+    if (!f || !f->draw || level < 1 || level > GRADE_LONGER) return false;
     if (split == FK_SPLIT_LONGER) level = GRADE_LONGER;
     if (split == FK_SPLIT_UNSEEN) split = FK_SPLIT_TEST;
-    for (int tries = 0; tries < 100000; tries++) {
+    for (int tries = 0; tries < 5000; tries++) {
         memset(out, 0, sizeof *out);
         out->family = (uint8_t)family;
         out->level = (uint8_t)level;
         if (!f->draw(dice, level, out)) continue;
         if (split == FK_SPLIT_LONGER || grade_split(out) == split) return true;
     }
+    return false;
+}
+
+bool grade_is_too_large(const struct grade_puzzle *p)
+{
+    static const struct { int64_t most; int n; } limits[GRADE_N_FAMILIES] = {
+        [GRADE_ADD] = {99999999, 0}, [GRADE_SUB] = {99999999, 0}, [GRADE_MUL] = {9999, 0},
+        [GRADE_DIV] = {9999999, 0}, [GRADE_COUNTDOWN] = {0, 4}, [GRADE_SORT] = {0, 12},
+    };
+    if (limits[p->family].n) return p->n > limits[p->family].n;
+    for (int i = 0; limits[p->family].most && i < p->n; i++)
+        if (p->v[i] > limits[p->family].most) return true;
     return false;
 }

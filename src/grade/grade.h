@@ -31,7 +31,7 @@ enum grade_family {
 
 #define GRADE_LONGER 6        /* the level above FK_N_LEVELS */
 #define GRADE_MAX_VALUES 24
-#define GRADE_MAX_TEXT 160    /* bytes, NUL included */
+#define GRADE_MAX_TEXT 320    /* bytes, NUL included */
 #define GRADE_MAX_CHARS 1000  /* of a whole conversation, in characters: more is a generator's error */
 
 struct grade_puzzle {
@@ -91,6 +91,9 @@ bool grade_verify(const struct grade_puzzle *p, enum fk_lang lang, const char *t
 bool grade_verify_loosely(const struct grade_puzzle *p, enum fk_lang lang, const char *text, size_t n);
 /* Whether the text sends the user to another model. */
 bool grade_is_refusal(const char *text, size_t n);
+
+/* Whether a recognised puzzle is beyond even what "longer than trained" means. */
+bool grade_is_too_large(const struct grade_puzzle *p);
 
 /* Wordings of a family in one language, and which of them are held out. */
 int grade_n_wordings(enum grade_family family, enum fk_lang lang);

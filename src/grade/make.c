@@ -2,7 +2,7 @@
  * make.c - conversations by number: what a mix and an index make, and nothing else. */
 #include <string.h>
 #include "src/base/fail.h"
-#include "src/grade/family.h"
+#include "src/grade/outside.h"
 
 void grade_item_init(struct grade_item *item)
 {
@@ -68,10 +68,18 @@ static bool settle(struct buf *b)
     return !b->failed && buf_append(b, "", 0);
 }
 
+/* A small level may have nothing in DEV or TEST (the tables up to 12): then the next has. */
+static bool draw_near(enum grade_family family, int level, enum fk_split split, struct dice *dice,
+                      struct grade_puzzle *p)
+{
+    for (int i = 0; i < FK_N_LEVELS; i++)
+        if (grade_draw(family, (level - 1 + i) % FK_N_LEVELS + 1, split, dice, p)) return true;
+    return false;
+}
+
 enum fk_status grade_make(const struct fk_book *book, const struct fk_mix *mix, uint64_t index,
                           struct grade_item *item, struct fk_error *err)
 {
-    (void)book;
     struct dice dice = dice_make(mix->seed, rng_u64(0x6d616b65, (uint64_t)mix->split, index));
     int family = dice_weighted(&dice, mix->family, FK_MAX_FAMILIES);
     if (family < 0 || family >= GRADE_N_FAMILIES)
@@ -90,11 +98,15 @@ enum fk_status grade_make(const struct fk_book *book, const struct fk_mix *mix, 
     item->style = (enum fk_style)style;
     item->split = mix->split;
     struct grade_puzzle *p = &item->puzzle;
-    if (!grade_draw((enum grade_family)family, level + 1, mix->split, &dice, p))
+    bool drawn = family == GRADE_OUTSIDE
+               ? outside_draw(book, item->lang, mix->split, mix->plain, &dice, p)
+               : draw_near((enum grade_family)family, level + 1, mix->split, &dice, p);
+    if (!drawn)
         return fail(err, FK_EINVAL, "family %s has no puzzle of level %d in this split",
                     grade_family_name(family), level + 1);
-    bool ok = grade_word(p, item->lang, mix->split == FK_SPLIT_UNSEEN, mix->plain, &dice,
-                         &item->prompt) &&
+    bool ok = (family == GRADE_OUTSIDE ? buf_puts(&item->prompt, p->text)
+                                       : grade_word(p, item->lang, mix->split == FK_SPLIT_UNSEEN,
+                                                    mix->plain, &dice, &item->prompt)) &&
               grade_think(p, item->lang, item->style, &dice, &item->thinking) &&
               grade_answer(p, item->lang, &item->answer);
     if (!settle(&item->prompt) || !settle(&item->thinking) || !settle(&item->answer))

@@ -24,10 +24,8 @@ static int match_literals(const char *p, const char *end, const struct scan *s, 
             p++;
             continue;
         }
-        i = skip_soft(s, i);
-        if (i >= s->n) return -1;
-        const struct token *t = &s->tokens[i];
         if (strchr("+-*/=^%()", *p)) {
+            i = skip_soft(s, i);
             bool times = *p == '*' && scan_is_word(s, i, "x");
             if (!times && !scan_is_sign(s, i, *p)) return -1;
             p++;
@@ -36,6 +34,10 @@ static int match_literals(const char *p, const char *end, const struct scan *s, 
         }
         char word[64];
         size_t n = scan_normalise(&p, word, sizeof word);
+        if (n == 0) continue; /* an Arabic comma */
+        i = skip_soft(s, i);
+        if (i >= s->n) return -1;
+        const struct token *t = &s->tokens[i];
         if (t->kind != TOKEN_WORD || t->word_n != n || memcmp(s->words + t->word, word, n)) return -1;
         i++;
     }

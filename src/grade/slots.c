@@ -65,7 +65,8 @@ static int match_list(const struct scan *s, int i, bool decimals, bool negative)
 
 static bool is_times(const struct scan *s, int i)
 {
-    return scan_is_word(s, i, "x") && i > 0 && scan_is_number(s, i + 1) &&
+    return scan_is_word(s, i, "x") && i > 0 &&
+           (scan_is_number(s, i + 1) || scan_is_sign(s, i + 1, '(')) &&
            (scan_is_number(s, i - 1) || scan_is_sign(s, i - 1, ')'));
 }
 
@@ -96,7 +97,8 @@ int slot_match(const struct scan *s, int i, char slot)
     case 'w': return s->tokens[i].kind == TOKEN_WORD ? i + 1 : -1;
     case 'k': return s->tokens[i].kind == TOKEN_WORD && s->tokens[i].word_n <= 2 ? i + 1 : -1;
     case 'd': return slot_match_weekday(s, i);
-    case 'D': return slot_match_date(s, i);
+    case 'D':
+    case 'G': return slot_match_date(s, i);
     case 'T': return slot_match_clock(s, i);
     default: return match_number(s, i);
     }

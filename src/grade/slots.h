@@ -5,7 +5,7 @@
  *   L           a list of whole numbers        F   of numbers with decimals
  *   S           a list, negative numbers too
  *   E           an expression in + - * / ( )   Q   an equation in x
- *   d           a day of the week              D   a date: 2024-03-15, March 15, 15 March 2024
+ *   d           a day of the week              D G a date: 2024-03-15, March 15, 15 March 2024
  *   w           a word                         k   a letter
  *   T           a time of day: 10:45 */
 #ifndef GRADE_SLOTS_H
