@@ -118,9 +118,10 @@ class Bench:
                           ",".join(map(str, self.a.depth)))
             for row in r["depth"]:
                 self.add(model, f"depth_{kv}", row["n_ctx"], "fikr", i, row["tokens_per_s"]["median"])
-        if i == 0 or self.a.peer_depth == [4096]:
-            for n, v in self.peer(model, depth=self.a.peer_depth, steps=8)["depth"].items():
-                self.add(model, "depth_f16", n, "llama.cpp", i, v)
+        theirs = self.peer(model, depth=self.a.peer_depth, steps=self.a.steps,
+                           states=str(ROOT / ".cache/bench-states"))["depth"]
+        for n, v in theirs.items():
+            self.add(model, "depth_f16", n, "llama.cpp", i, v)
 
     def ppl(self, model, i):
         text = self.a.data / "wikitext2-valid/valid.txt"

@@ -6,7 +6,7 @@ Usage: peer_run.py MODEL JSON     prints one JSON object. JSON: {"threads": 2, a
   "pp": 512                           prefill of so many tokens, the best setting of the peer: its default
   "tg": 64                            decode from an empty context
   "batch": [4, 16], "steps": 32       so many sequences decoding together
-  "depth": [4096], "steps": 16        decode with so many tokens in the cache, f16
+  "depth": [4096], "steps": 16, "states": DIR   decode with so many tokens in the cache, f16
   "text": FILE, "bytes": N}           perplexity by the same protocol as `fikr perplexity`"""
 import json
 import resource
@@ -58,21 +58,17 @@ def batch(model, a):
 
 
 def depth(model, a):
-    """Fills the cache once and stops at each depth. Flash attention on and off: the faster counts."""
+    """Flash attention on and off: the faster counts. Filled caches are kept, since filling takes minutes."""
     out = {}
-    for flash in (0, 1):
-        p = Peer(model, n_ctx=max(a["depth"]) + a["steps"] + 16, n_threads=a["threads"], flash=flash)
-        at = 0
-        for n in a["depth"]:
-            while at < n:
-                part = ids_of(p, min(p.n_batch, n - at))
-                p.decode(part, at)
-                at += len(part)
-            p.decode([1], at)
-            speed = p.time_decode(a["steps"], at + 1)
-            p.drop_from(at)
-            out[str(n)] = max(out.get(str(n), 0), speed)
-        p.close()
+    states = Path(a["states"])
+    states.mkdir(parents=True, exist_ok=True)
+    for n in a["depth"]:
+        for flash in (0, 1):
+            p = Peer(model, n_ctx=n + a["steps"] + 32, n_threads=a["threads"], flash=flash)
+            p.fill(n, states / f"{Path(model).stem}-{n}-{'off' if not flash else 'on'}-f16.state")
+            p.time_decode_at(n, 4)
+            out[str(n)] = max(out.get(str(n), 0), p.time_decode_at(n, a["steps"]))
+            p.close()
     return {"depth": out}
 
 

@@ -57,10 +57,6 @@ class Peer:
     def clear(self):
         lc.llama_memory_clear(lc.llama_get_memory(self.ctx), True)
 
-    def drop_from(self, pos):
-        """Forgets what stands at pos and after it."""
-        lc.llama_memory_seq_rm(lc.llama_get_memory(self.ctx), 0, pos, -1)
-
     def tokenize(self, text, bos=True, special=False):
         raw = text.encode() if isinstance(text, str) else text
         n = len(raw) + 16

@@ -20,6 +20,10 @@ void args_init(struct args *a)
     a->pp = 512;
     a->tg = 128;
     a->reps = 3;
+    a->lang = a->split = -1;
+    a->count = 100;
+    a->samples = 1;
+    a->at_once = 16;
 }
 
 void args_fini(struct args *a)

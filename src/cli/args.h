@@ -20,7 +20,9 @@ enum verb_bit {
     VERB_BENCH = 1 << 6,
     VERB_CONVERT = 1 << 7,
     VERB_PULL = 1 << 8,
-    VERB_ALL = (1 << 9) - 1
+    VERB_EVAL = 1 << 9,
+    VERB_PUZZLES = 1 << 10,
+    VERB_ALL = (1 << 11) - 1
 };
 
 #define ARGS_MAX_LIST 65536
@@ -52,6 +54,7 @@ struct args {
     enum fk_thinking think;
     int think_budget;
     struct fk_sampling sampling;
+    bool temp_given;
 
     bool tensors;
     bool decode, no_special, special;
@@ -61,6 +64,9 @@ struct args {
     int windows;
     int pp, tg, reps;
     bool ops;
+    const char *family, *data; /* puzzles; folder of texts */
+    int level, lang, split;    /* 0, -1, -1: not typed; enum fk_lang, fk_split */
+    int count, samples, at_once;
     const char *type;
     const char *sha256, *base_url;
 };

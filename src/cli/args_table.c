@@ -3,7 +3,9 @@
 #include "src/cli/args.h"
 
 #define AT(field) offsetof(struct args, field)
-#define ENGINE (VERB_RUN | VERB_FIT | VERB_LOGITS | VERB_PERPLEXITY | VERB_BENCH)
+#define ENGINE (VERB_RUN | VERB_FIT | VERB_LOGITS | VERB_PERPLEXITY | VERB_BENCH | VERB_EVAL)
+#define ASKED (VERB_RUN | VERB_EVAL)
+#define PUZZLES (VERB_EVAL | VERB_PUZZLES)
 #define MODEL (ENGINE | VERB_INSPECT | VERB_TOKENIZE)
 
 /* name, alias, kind, field, given, min, max, choices, value, help, verbs */
@@ -13,7 +15,7 @@ const struct arg_spec arg_specs[] = {
     {"--prompt", "-p", ARG_STRING, AT(prompt), 0, 0, 0, NULL, "TEXT",
      "answer this and end; standard input is not read", VERB_RUN},
     {"--tokens", "-n", ARG_INT, AT(n_tokens), 0, 1, 1 << 24, NULL, "N",
-     "tokens of a reply at most, thinking included", VERB_RUN},
+     "tokens of a reply at most, thinking included", ASKED},
     {"--raw", NULL, ARG_FLAG, AT(raw), 0, 0, 0, NULL, NULL,
      "continue the text itself, without the chat template", VERB_RUN},
     {"--system", NULL, ARG_STRING, AT(system), 0, 0, 0, NULL, "TEXT",
@@ -22,19 +24,38 @@ const struct arg_spec arg_specs[] = {
      "chatml, llama2, llama3, gemma, deepseek, plain, or a .jinja file, instead of the model's own "
      "chat template", VERB_RUN},
     {"--think", NULL, ARG_THINK, AT(think), 0, 0, 1 << 24, NULL, "on|off|auto|N",
-     "thinking, or its budget in tokens", VERB_RUN},
-    {"--temp", NULL, ARG_FLOAT, AT(sampling.temperature), 0, 0, 100, NULL, "T",
-     "temperature; 0 always takes the likeliest token", VERB_RUN},
+     "thinking, or its budget in tokens", ASKED},
+    {"--temp", NULL, ARG_FLOAT, AT(sampling.temperature), AT(temp_given), 0, 100, NULL, "T",
+     "temperature; 0 always takes the likeliest token", ASKED},
     {"--top-k", NULL, ARG_INT, AT(sampling.top_k), 0, 0, 1 << 24, NULL, "K",
-     "sample from the K likeliest tokens; 0: all", VERB_RUN},
+     "sample from the K likeliest tokens; 0: all", ASKED},
     {"--top-p", NULL, ARG_FLOAT, AT(sampling.top_p), 0, 0, 1, NULL, "P",
-     "sample from the likeliest tokens that make up P; 1: all", VERB_RUN},
+     "sample from the likeliest tokens that make up P; 1: all", ASKED},
     {"--min-p", NULL, ARG_FLOAT, AT(sampling.min_p), 0, 0, 1, NULL, "P",
-     "drop tokens less likely than P times the likeliest; 0: none", VERB_RUN},
+     "drop tokens less likely than P times the likeliest; 0: none", ASKED},
     {"--repeat-penalty", NULL, ARG_FLOAT, AT(sampling.repeat_penalty), 0, 0.01, 100, NULL, "X",
-     "make the last 64 tokens less likely; 1: off", VERB_RUN},
+     "make the last 64 tokens less likely; 1: off", ASKED},
     {"--seed", NULL, ARG_U64, AT(seed), AT(seed_given), 0, 0, NULL, "N",
-     "the same seed gives the same text (bench: the same ids)", VERB_RUN | VERB_BENCH},
+     "the same seed gives the same text (bench: the same ids)", ASKED | VERB_BENCH | VERB_PUZZLES},
+
+    {"--family", NULL, ARG_STRING, AT(family), 0, 0, 0, NULL, "NAME",
+     "puzzles of this family only (add, countdown, ...)", PUZZLES},
+    {"--level", NULL, ARG_INT, AT(level), 0, 1, 5, NULL, "L",
+     "puzzles of this level only, 1 to 5", PUZZLES},
+    {"--lang", NULL, ARG_CHOICE, AT(lang), 0, 0, 0, "en|ar", "en|ar",
+     "puzzles in this language only", PUZZLES},
+    {"--split", NULL, ARG_CHOICE, AT(split), 0, 0, 0, "train|dev|test|longer|unseen",
+     "train|dev|test|longer|unseen",
+     "which puzzles: none is in two of the first three; longer: than trained; unseen: held-out "
+     "wordings (test)", PUZZLES},
+    {"--count", NULL, ARG_INT, AT(count), 0, 1, 1 << 20, NULL, "N",
+     "questions (puzzles: of each family; 100)", VERB_EVAL},
+    {"--samples", NULL, ARG_INT, AT(samples), 0, 1, 1024, NULL, "K",
+     "replies to each question; pass@K counts one right of K", VERB_EVAL},
+    {"--at-once", NULL, ARG_INT, AT(at_once), 0, 1, 64, NULL, "B",
+     "questions that are answered together (16)", VERB_EVAL},
+    {"--data", NULL, ARG_STRING, AT(data), 0, 0, 0, NULL, "DIR",
+     "the folder with gsm8k, svamp and the texts for what is outside of the puzzles", PUZZLES},
 
     {"--tensors", NULL, ARG_FLAG, AT(tensors), 0, 0, 0, NULL, NULL,
      "list every tensor", VERB_INSPECT},
@@ -76,7 +97,8 @@ const struct arg_spec arg_specs[] = {
     {"--base-url", NULL, ARG_STRING, AT(base_url), 0, 0, 0, NULL, "URL",
      "take NAME from this mirror, as URL/NAME.gguf", VERB_PULL},
     {"--out", "-o", ARG_STRING, AT(out), 0, 0, 0, NULL, "FILE",
-     "where to write", VERB_LOGITS | VERB_PULL},
+     "where to write (eval: every reply, one JSON object a line)",
+     VERB_LOGITS | VERB_PULL | VERB_EVAL},
 
     {"--ctx", NULL, ARG_INT, AT(ctx), 0, 1, 1 << 24, NULL, "N",
      "tokens of context (perplexity: of a window)", ENGINE},

@@ -6,6 +6,7 @@
 #include "src/cli/args.h"
 
 #define SHIPPED_MODEL "thinker"
+#define SHIPPED_NAME "fikr thinker" /* general.name of that file */
 #define DEFAULT_MODEL "smollm2"
 
 /* A path is taken as it is; a name is looked up as NAME.gguf in the folders of models_dir(0), ...

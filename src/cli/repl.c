@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fikr/grade.h"
 #include "src/base/fail.h"
 #include "src/cli/fileio.h"
 #include "src/cli/line.h"
@@ -49,6 +50,31 @@ enum fk_status repl_open_session(struct repl *r, struct fk_error *err)
     return FK_OK;
 }
 
+/* Where the question is a puzzle that can be checked, says outside of the model's text whether the
+ * reply is right. */
+static void print_check(const struct repl *r)
+{
+    static const char *const labels[FK_N_LANGS][3] = {
+        {"[checker: right]\n", "[checker: wrong; right is ", "]\n"},
+        {"[المدقق: صحيح]\n", "[المدقق: خطأ؛ والصحيح ", "]\n"}};
+    const struct fk_message *asked = &r->talk.messages[r->talk.n - 2];
+    struct fk_check check;
+    memset(&check, 0, sizeof check);
+    fk_check_reply(asked->content, strlen(asked->content), r->last.content.data, r->last.content.n,
+                   &check);
+    if (check.verdict == FK_VERDICT_NONE || (unsigned)check.lang >= FK_N_LANGS) return;
+    const char *const *label = labels[check.lang];
+    term_style(stdout, TERM_DIM);
+    if (check.verdict == FK_VERDICT_RIGHT) {
+        fputs(label[0], stdout);
+    } else {
+        fputs(label[1], stdout);
+        term_text(stdout, check.right, strlen(check.right));
+        fputs(label[2], stdout);
+    }
+    term_style(stdout, TERM_PLAIN);
+}
+
 static enum fk_status generate(struct repl *r, struct fk_error *err)
 {
     struct fk_chat_params cp;
@@ -88,6 +114,7 @@ void repl_answer(struct repl *r)
         return;
     }
     if (!spoke && r->last.finish == FK_FINISH_CANCELLED) talk_pop(&r->talk);
+    if (content->n && r->last.finish != FK_FINISH_CANCELLED) print_check(r);
     r->n_replies++;
     r->total_tokens += r->last.stats.n_thinking + r->last.stats.n_answer;
     r->total_s += r->last.stats.decode_s;
@@ -171,6 +198,22 @@ static void loop(struct repl *r, struct line *l)
     buf_fini(&line);
 }
 
+/* What to type at the model that ships, in the language of the locale. */
+static void print_examples(void)
+{
+    const char *const names[] = {"LC_ALL", "LC_MESSAGES", "LANG"};
+    const char *lang = NULL;
+    for (size_t i = 0; i < 3 && !(lang && *lang); i++) lang = getenv(names[i]);
+    if (lang && !strncmp(lang, "ar", 2))
+        fputs("جرّب: 48213 + 9977   أو: استخدم 3 و 7 و 20 لتصل إلى 41   أو: رتّب 5 3 9\n"
+              "يرى هذا النموذج رسالتك الأخيرة فقط، ويحلّ الألغاز لا غير؛ ولغيرها: /model smollm2\n",
+              stdout);
+    else
+        fputs("Try: 48213 + 9977   or: Use 3, 7, 20 to make 41   or: sort 5 3 9\n"
+              "This model sees your last message only and solves puzzles; for talk: /model smollm2\n",
+              stdout);
+}
+
 void repl_greet(const struct repl *r)
 {
     struct fk_model_info m;
@@ -189,6 +232,7 @@ void repl_greet(const struct repl *r)
     if (!m.has_template && !r->template_text)
         fputs("The file has no chat template; one that fits its vocabulary is used (--template).\n",
               stdout);
+    if (!strncmp(m.name, SHIPPED_NAME, strlen(SHIPPED_NAME))) print_examples();
     fputs("/help lists the commands, Ctrl-C stops a reply, /exit ends.\n\n", stdout);
     term_style(stdout, TERM_PLAIN);
 }

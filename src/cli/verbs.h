@@ -12,6 +12,7 @@ int cmd_logits(const struct args *a);
 int cmd_perplexity(const struct args *a);
 int cmd_bench(const struct args *a);
 int cmd_convert(const struct args *a);
+int cmd_eval(const struct args *a);
 int cmd_pull(const struct args *a);
 
 #endif

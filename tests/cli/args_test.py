@@ -6,7 +6,8 @@ import subprocess
 import support
 from support import ROOT, Case
 
-VERBS = ["run", "inspect", "fit", "tokenize", "logits", "perplexity", "bench", "convert", "pull"]
+VERBS = ["run", "inspect", "fit", "tokenize", "logits", "perplexity", "bench", "eval", "convert",
+         "pull"]
 
 
 class Args(Case):

@@ -28,6 +28,8 @@ _fikr() {
     --mla) words="auto absorbed expanded" ;;
     --think) words="on off auto" ;;
     --template) words="chatml llama2 llama3 gemma deepseek plain" ;;
+    --lang) words="en ar" ;;
+    --split) words="train dev test longer unseen" ;;
     --type) words="f32 f16 bf16 q8_0" ;;
     *)
         help=$("$program" "$verb" --help 2>/dev/null)
@@ -36,6 +38,7 @@ _fikr() {
         *)
             case $verb in
             inspect | fit) words=$(_fikr_models) ;;
+            eval) words="puzzles gsm8k svamp" ;;
             pull) words=$("$program" pull 2>/dev/null | sed 's/ .*//') ;;
             esac
             [ "$verb" = pull ] || mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;

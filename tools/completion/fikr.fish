@@ -24,10 +24,13 @@ complete -c fikr -f
 complete -c fikr -n __fish_use_subcommand -a '(__fikr_verbs)'
 complete -c fikr -n 'not __fish_use_subcommand; and string match -q -- "-*" (commandline -ct)' \
     -a '(__fikr_options)'
-complete -c fikr -n '__fish_seen_subcommand_from run tokenize logits perplexity bench' -s m -l model \
+complete -c fikr -n '__fish_seen_subcommand_from run tokenize logits perplexity bench eval' -s m -l model \
     -r -F -a '(__fikr_models)'
 complete -c fikr -n '__fish_seen_subcommand_from inspect fit' -F -a '(__fikr_models)'
 complete -c fikr -n '__fish_seen_subcommand_from convert' -F
+complete -c fikr -n '__fish_seen_subcommand_from eval' -a 'puzzles gsm8k svamp'
+complete -c fikr -l lang -x -a 'en ar'
+complete -c fikr -l split -x -a 'train dev test longer unseen'
 complete -c fikr -n '__fish_seen_subcommand_from pull' -a '(fikr pull | string replace -r " .*" "")'
 complete -c fikr -n '__fish_seen_subcommand_from perplexity' -s f -l file -r -F
 complete -c fikr -n '__fish_seen_subcommand_from logits pull' -s o -l out -r -F
