@@ -32,6 +32,9 @@ FK_API const char *fk_family_name(int family);
 /* The number of a family by its name, -1 where there is none. */
 FK_API int fk_family_find(const char *name);
 
+/* The style in which a family is best thought through: what a model that ships is trained to show. */
+FK_API enum fk_style fk_family_style(int family);
+
 /* The lists that "outside" draws from; immutable, so threads may share one. */
 typedef struct fk_book fk_book;
 

@@ -25,6 +25,11 @@ void fk_mix_defaults(struct fk_mix *mix)
     grade_mix_defaults(mix);
 }
 
+enum fk_style fk_family_style(int family)
+{
+    return family == GRADE_COUNTDOWN ? FK_STYLE_SEARCH : FK_STYLE_STEPWISE;
+}
+
 enum fk_status fk_book_open(const char *data_dir, fk_book **out, struct fk_error *err)
 {
     if (!out) return fail(err, FK_EINVAL, "out is NULL");

@@ -20,7 +20,7 @@ void args_init(struct args *a)
     a->pp = 512;
     a->tg = 128;
     a->reps = 3;
-    a->lang = a->split = -1;
+    a->lang = a->split = a->style = -1;
     a->count = 100;
     a->samples = 1;
     a->at_once = 16;
@@ -224,17 +224,21 @@ static enum fk_status store(struct args *a, const struct arg_spec *s, const char
     return FK_OK;
 }
 
-/* The spec that a word names; *value is set to what follows its '='. */
-static const struct arg_spec *find(const char *word, const char **value)
+/* The spec that a word names, one of the verb's if there is any (-n counts tokens or puzzles); *value
+ * is set to what follows its '='. */
+static const struct arg_spec *find(const struct verb *verb, const char *word, const char **value)
 {
+    const struct arg_spec *other = NULL;
     size_t len = word[1] == '-' ? strcspn(word, "=") : strlen(word);
     *value = word[len] ? word + len + 1 : NULL;
     for (size_t i = 0; i < n_arg_specs; i++) {
         const struct arg_spec *s = &arg_specs[i];
-        if (strlen(s->name) == len && !memcmp(s->name, word, len)) return s;
-        if (s->alias && !strcmp(s->alias, word)) return s;
+        bool named = strlen(s->name) == len && !memcmp(s->name, word, len);
+        if (!named && (!s->alias || strcmp(s->alias, word) != 0)) continue;
+        if (s->verbs & (unsigned)verb->bit) return s;
+        other = s;
     }
-    return NULL;
+    return other;
 }
 
 static enum fk_status unknown(const struct verb *verb, const char *word, struct fk_error *err)
@@ -276,7 +280,7 @@ enum fk_status args_parse(struct args *a, const struct verb *verb, int argc, cha
             a->operands[a->n_operands++] = word;
             continue;
         }
-        const struct arg_spec *s = find(word, &value);
+        const struct arg_spec *s = find(verb, word, &value);
         if (!s || !(s->verbs & (unsigned)verb->bit)) return unknown(verb, word, err);
         if (s->kind == ARG_FLAG) {
             if (value) return fail(err, FK_EINVAL, "%s takes no value", s->name);

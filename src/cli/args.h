@@ -67,6 +67,8 @@ struct args {
     const char *family, *data; /* puzzles; folder of texts */
     int level, lang, split;    /* 0, -1, -1: not typed; enum fk_lang, fk_split */
     int count, samples, at_once;
+    bool count_given, plain, grade;
+    int style;                 /* -1: not typed; enum fk_style */
     const char *type;
     const char *sha256, *base_url;
 };

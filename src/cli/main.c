@@ -44,6 +44,10 @@ static const struct verb verbs[] = {
     {"pull", VERB_PULL, "NAME|URL", 0, 1, "fetch a model by name or URL",
      "Downloads go to FILE.part, continue there after a break, and get their name only when the "
      "sha256 is right. Without an operand the known names are listed.", cmd_pull},
+    {"puzzles", VERB_PUZZLES, "", 0, 0, "make puzzles with their thinking, or grade replies",
+     "Prints puzzles as training sees them: the prompt, the thinking, the answer. The same seed gives "
+     "the same puzzles on every machine; a puzzle of dev or test never occurs in train. With --grade: "
+     "recognises the puzzle in each prompt and says whether the reply is right.", cmd_puzzles},
 };
 static const size_t n_verbs = sizeof verbs / sizeof verbs[0];
 

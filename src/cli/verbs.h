@@ -14,5 +14,6 @@ int cmd_bench(const struct args *a);
 int cmd_convert(const struct args *a);
 int cmd_eval(const struct args *a);
 int cmd_pull(const struct args *a);
+int cmd_puzzles(const struct args *a);
 
 #endif

@@ -82,12 +82,12 @@ static int64_t product(struct buf *out, int64_t a, int64_t b, int slip)
 {
     int64_t left = 0;      /* the sum so far without its digits that are done */
     char done[24] = "";
-    buf_printf(out, "%" PRId64 "*%" PRId64 "\n", a, b);
-    if (b < 10 && a < 13) { /* known by heart */
+    if (b < 2 || (b < 10 && a < 13)) { /* known by heart */
         buf_printf(out, "%" PRId64 "*%" PRId64 "=%" PRId64 "\n", a, b, a * b);
         return a * b;
     }
     bool first = true;
+    if (b >= 10) buf_printf(out, "%" PRId64 "*%" PRId64 "\n", a, b);
     for (int64_t rest = b; rest; rest /= 10, first = false) {
         int64_t part = columns_mul(out, a, (int)(rest % 10), slip-- == 0 ? 0 : NO_SLIP);
         if (first) {

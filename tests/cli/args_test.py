@@ -7,7 +7,8 @@ import support
 from support import ROOT, Case
 
 VERBS = ["run", "inspect", "fit", "tokenize", "logits", "perplexity", "bench", "eval", "convert",
-         "pull"]
+         "pull",
+         "puzzles"]
 
 
 class Args(Case):

@@ -31,6 +31,10 @@ _fikr() {
     --lang) words="en ar" ;;
     --split) words="train dev test longer unseen" ;;
     --type) words="f32 f16 bf16 q8_0" ;;
+    --style) words="direct stepwise search" ;;
+    --family) words="add sub mul div paren countdown sort calendar gcd sequence equation letters
+        compare time outside" ;;
+    --data) mapfile -t COMPREPLY < <(compgen -d -- "$cur"); return ;;
     *)
         help=$("$program" "$verb" --help 2>/dev/null)
         case $cur in

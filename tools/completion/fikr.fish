@@ -40,3 +40,4 @@ complete -c fikr -n '__fish_seen_subcommand_from run' -l template -r -F \
     -a 'chatml llama2 llama3 gemma deepseek plain'
 complete -c fikr -n '__fish_seen_subcommand_from run' -l think -x -a 'on off auto'
 complete -c fikr -n '__fish_seen_subcommand_from convert' -l type -x -a 'f32 f16 bf16 q8_0'
+complete -c fikr -n '__fish_seen_subcommand_from puzzles' -l style -x -a 'direct stepwise search'

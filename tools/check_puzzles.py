@@ -1,0 +1,299 @@
+#!/usr/bin/env python3
+"""Checks puzzles without the program's own arithmetic: every step of every thinking must be true, states
+must keep their value from line to line, and the answer must follow from the prompt.
+
+  check_puzzles.py FIKR [N [DATA]]     N puzzles of each family, language and style (default 100)"""
+import datetime
+import itertools
+import json
+import re
+import subprocess
+import sys
+from fractions import Fraction
+
+DIGITS = str.maketrans("٠١٢٣٤٥٦٧٨٩۰۱۲۳۴۵۶۷۸۹", "01234567890123456789")
+MONTHS = {name: i + 1 for names in (
+    "January February March April May June July August September October November December".split(),
+    "يناير فبراير مارس أبريل مايو يونيو يوليو أغسطس سبتمبر أكتوبر نوفمبر ديسمبر".split())
+    for i, name in enumerate(names)}
+DAYS = {name: i for names in (
+    "Sunday Monday Tuesday Wednesday Thursday Friday Saturday".split(),
+    "الأحد الاثنين الثلاثاء الأربعاء الخميس الجمعة السبت".split()) for i, name in enumerate(names)}
+
+
+class Wrong(Exception):
+    pass
+
+
+def need(ok, what):
+    if not ok:
+        raise Wrong(what)
+
+
+def value(text):
+    """An expression in + - * / and brackets, by Python's own reading."""
+    need(re.fullmatch(r"[0-9+\-*/()]+", text), f"no expression: {text}")
+    return eval(re.sub(r"(\d+)", r"Fraction(\1)", re.sub(r"\b0+(\d)", r"\1", text)))  # digits and signs only
+
+
+def numbers(prompt, grouped=False):
+    text = prompt.translate(DIGITS)
+    text = re.sub(r"(?<=\d),(?=\d{3}(\D|$))", "", text) if grouped else text
+    return [int(x) for x in re.findall(r"\d+", text)]
+
+
+def check_equations(thinking):
+    """a+b=c is true, or says "no" right after and is false."""
+    n = 0
+    for m in re.finditer(r"(?<![\w.)=])(-?[(]*\d[0-9+\-*/()]*[+\-*/][0-9+\-*/()]*)=(-?\d+)( no\b)?", thinking):
+        n += 1
+        true = value(m[1]) == int(m[2])
+        if m[3] or "no" in thinking[m.end():m.end() + 12].split("\n")[0].split(" ")[1:2]:
+            if m[3]:
+                need(not true, f"'{m[0]}' is true")
+            continue
+        need(true or SLIPS.search(thinking), f"'{m[0]}' is false")
+    return n
+
+
+SLIPS = re.compile(r"^again$", re.M)
+
+
+def check_states(thinking):
+    """rest:done keeps its value: 4821+997+1:0 is what 48213+9977 was."""
+    last = None
+    before_again = SLIPS.search(thinking)
+    for line in thinking[before_again.end():].split("\n") if before_again else thinking.split("\n"):
+        m = re.fullmatch(r"(?:[0-9+\-*]+=\d+ )?(\d+(?:[+\-*]\d+)+)(?::(\d+))?", line)
+        done = re.fullmatch(r"[0-9+\-*]+=\d+ (\d+)", line)
+        if m:
+            text, tail = m[1], m[2] or ""
+            if tail and "*" not in text and "-" not in text and "+" in text and last is None:
+                last = None
+            now = value(text) * 10 ** len(tail) + int(tail or 0)
+            begins = "=" not in line
+            if last is not None and not begins:
+                need(now == last, f"the state '{line}' is {now}, not {last}")
+            last = now
+        elif done and last is not None:
+            need(int(done[1]) == last, f"'{line}' ends a state of {last}")
+            last = None
+        else:
+            last = None
+
+
+def check_comparisons(thinking):
+    for m in re.finditer(r"(?<![\d+\-*/=.])(\d+)([<>])(\d+)", thinking):
+        need(int(m[1]) < int(m[3]) if m[2] == "<" else int(m[1]) > int(m[3]), f"'{m[0]}' is false")
+
+
+def check_nines(thinking, base=9):
+    for m in re.finditer(r"^(\d+)((?: \d)+)$", thinking, re.M):
+        if len(m[1]) == len(m[2].split()):
+            rest = 0
+            for digit, r in zip(m[1], m[2].split()):
+                rest = (rest * 10 + int(digit)) % base
+                need(rest == int(r), f"'{m[0]}' by {base}")
+
+
+def solve_prompt(p):
+    """The answer from the prompt alone, as text, or None where only the checker below can say."""
+    prompt, family = p["prompt"].translate(DIGITS), p["family"]
+    v = numbers(p["prompt"], family in ("add", "sub", "mul", "div"))
+    low = prompt.lower()
+    if family == "add":
+        return str(v[0] + v[1])
+    if family == "mul":
+        return str(v[0] * v[1])
+    if family == "sub":
+        swap = re.search(r"from|من|than|difference|take|subtract", low) and re.search(
+            r"(subtract|take|taking) \d|subtract  *\d|takes?  *\d|(طرح|اطرح|خذ|أنقص|طرحنا|أخذنا) ", low)
+        result = v[1] - v[0] if swap else v[0] - v[1]
+        return str(result)
+    if family == "div":
+        a, b = (v[1], v[0]) if "into" in low else (v[0], v[1])
+        if re.search(r"mod|remainder|left over|%|باقي|يبقى|الباقي", low) and not re.search(
+                r"with *(the)? *remainder|مع الباقي|divide[^a-z]*\d.*with", low):
+            return str(a % b)
+        return str(a // b) + (f" r {a % b}" if a % b else "")
+    if family == "sort":
+        down = re.search(r"desc|largest +to|high +to|big +to|decreasing|reverse|تنازل|الأكبر إلى", low)
+        return " ".join(map(str, sorted(v, reverse=bool(down))))
+    return None
+
+
+def check_countdown(p):
+    v = numbers(p["prompt"])
+    target = int(value(p["answer"]))
+    need(target in v, f"{p['answer']} gives {target}")
+    v.remove(target)
+    need(sorted(v) == sorted(map(int, re.findall(r"\d+", p["answer"]))), "other numbers are used")
+
+
+def check_paren(p):
+    text = p["prompt"].translate(DIGITS).lower().replace("×", "*").replace("÷", "/").replace("−", "-")
+    text = re.sub(r"(?<=[\d) ])x(?=[\d( ])", "*", text)
+    m = re.search(r"[(\d][\d+\-*/() ]*[\d)]", text)
+    need(value(m[0].replace(" ", "")) == int(p["answer"]), f"{m[0]} is not {p['answer']}")
+
+
+def find_dates(text):
+    names = "|".join(list(MONTHS) + [m.lower() for m in MONTHS] + [m.upper() for m in MONTHS])
+    known = {k.lower(): v for k, v in MONTHS.items()}
+    out = []
+    for m in re.finditer(rf"(\d{{4}})-(\d\d)-(\d\d)|(\d{{1,2}}) +({names})(?:,? +(\d{{4}}))?"
+                         rf"|({names}) +(\d{{1,2}})(?:,? +(\d{{4}}))?", text, re.I):
+        if m[1]:
+            out.append((int(m[1]), int(m[2]), int(m[3])))
+        elif m[4]:
+            out.append((int(m[6] or 0), known[m[5].lower()], int(m[4])))
+        else:
+            out.append((int(m[9] or 0), known[m[7].lower()], int(m[8])))
+    return out
+
+
+def check_calendar(p):
+    text = re.sub(r"\s+", " ", p["prompt"].translate(DIGITS))
+    dates, answer = find_dates(text), p["answer"]
+    if not dates:
+        known = {k.lower(): v for k, v in DAYS.items()}
+        day = next(known[w.lower()] for w in re.findall(r"[^\W\d]+", text) if w.lower() in known)
+        n = numbers(text, True)[0]
+        back = re.search(r"before|ago|قبل", text, re.I)
+        need(DAYS[answer] == (day - n if back else day + n) % 7, "wrong weekday")
+        return
+    year = max(d[0] for d in dates) or 2001
+    first = datetime.date(year, *dates[0][1:])
+    if len(dates) == 2:
+        need(int(answer) == (datetime.date(year, *dates[1][1:]) - first).days, "wrong number of days")
+    elif answer in DAYS:
+        need(DAYS[answer] == first.isoweekday() % 7, "wrong weekday")
+    else:
+        rest = re.sub(r"\d{4}-\d\d-\d\d", "", text)
+        for d in dates[0]:
+            rest = re.sub(rf"\b{d}\b", "", rest, count=1) if d else rest
+        spans = [int(x) for x in re.findall(r"\d+", text)]
+        out = find_dates(answer)[0]
+        need(any(first + datetime.timedelta(days=s) == datetime.date(year, *out[1:]) for s in spans),
+             "wrong date")
+
+
+def check_floor(thinking):
+    """24:4 6 is a quotient without its remainder (calendar)."""
+    for m in re.finditer(r"^(\d+):4 (\d+)( no)?$", thinking, re.M):
+        need((int(m[1]) // 4 == int(m[2])) == (m[3] is None), f"'{m[0]}'")
+
+
+def check_division(thinking):
+    """48|21 ... 13: what was divided so far times the divisor, the rest and the digits to come."""
+    head = re.match(r"(\d+)/(\d+)\n", thinking)
+    if not head:
+        return
+    a, b = head[1], int(head[2])
+    for line in thinking.split("\n")[1:]:
+        for i, m in re.findall(r"(\d):(\d+)", line) if ":" in line else []:
+            need(int(i) * b == int(m), f"{i} times {b} is not {m}")
+        m = re.match(r"(\d+)\|(\d*) .*?(\d+)$", line)
+        if m:
+            read = a[:len(a) - len(m[2])]
+            need(a.endswith(m[2]) and int(read) // b == int(m[3]), f"'{line}' of {a}/{b}")
+            need(int(m[1]) // b == int(m[3]) % 10, f"'{line}': digit")
+
+
+def check_countdown_lines(thinking):
+    for m in re.finditer(r"(\d+) (\d+):((?:[\d.]+ ){4})", thinking):
+        x, y = sorted((int(m[1]), int(m[2])), reverse=True)
+        want = [x + y, x - y, x * y, x // y if x % y == 0 else 0]
+        want = ["." if not 0 < w <= 300 else str(w) for w in want]
+        need(m[3].split() == want, f"'{m[0]}' should have {want}")
+
+
+def check_sort_lines(p):
+    v = []
+    down = None
+    lines = [line for line in p["thinking"].split("\n") if line.endswith("no") or ":" in line]
+    for line in lines:
+        m = re.match(r"(\d+):([\d ]+?)( no)?$", line)
+        need(m, f"'{line}'")
+        got = [int(x) for x in m[2].split()]
+        if m[3]:
+            need(got not in (sorted(got), sorted(got, reverse=True)), f"'{line}' is sorted") if len(got) > 2 else None
+            continue
+        v.append(int(m[1]))
+        need(sorted(got) == sorted(v), f"'{line}' holds other numbers")
+        need(got in (sorted(v), sorted(v, reverse=True)), f"'{line}' is not sorted")
+
+
+EXTRA = {}
+
+
+def check(p):
+    thinking, family = p["thinking"], p["family"]
+    if family == "outside":
+        need("/model smollm2" in p["answer"], "no way out is named")
+        return
+    check_comparisons(thinking)
+    if family == "calendar":
+        check_nines(thinking.split("\n", 1)[0] if not find_dates(p["prompt"].translate(DIGITS)) else
+                    "\n".join(thinking.split("\n")[-3:]), 7)
+        check_floor(thinking)
+        check_calendar(p)
+    elif "mod 9" in thinking:
+        for part in thinking.split("mod 9\n")[1:]:
+            check_nines("\n".join(part.split("\n")[:3]))
+    if family in ("add", "sub", "mul"):
+        check_states(thinking)
+        need(not SLIPS.search(thinking) or thinking.endswith("ok") or re.search(r"ok\n-\d+$", thinking),
+             "does not end well")
+        last = thinking.split("again")[-1]
+        need(not SLIPS.search(last), "again")
+        check_equations(last)
+    else:
+        check_equations(thinking)
+    if family == "div":
+        check_division(thinking)
+    if family == "countdown":
+        check_countdown(p)
+        if p["level"] < 6:
+            check_countdown_lines(thinking)
+    if family == "paren":
+        check_paren(p)
+    if family == "sort" and thinking:
+        check_sort_lines(p)
+    if family in EXTRA:
+        EXTRA[family](p)
+    answer = solve_prompt(p)
+    need(answer is None or answer == p["answer"], f"the prompt's answer is {answer}")
+
+
+def make(fikr, *args):
+    r = subprocess.run([fikr, "puzzles", "--json", *map(str, args)], capture_output=True)
+    if r.returncode:
+        sys.exit(r.stderr.decode())
+    return json.loads(r.stdout)["puzzles"]
+
+
+def main():
+    fikr = sys.argv[1]
+    n = int(sys.argv[2]) if len(sys.argv) > 2 else 100
+    data = ["--data", sys.argv[3]] if len(sys.argv) > 3 else []
+    families = sorted({p["family"] for p in make(fikr, "-n", 500)})
+    bad = total = 0
+    for family, style, lang, split in itertools.product(
+            families, ("direct", "stepwise", "search"), ("en", "ar"), ("train", "test", "longer", "unseen")):
+        for p in make(fikr, "--family", family, "--style", style, "--lang", lang, "--split", split, "-n",
+                      n, "--seed", 11, *data):
+            total += 1
+            try:
+                check(p)
+            except Exception as e:  # a check that cannot read a text is a finding too
+                bad += 1
+                if bad <= 20:
+                    print(f"{family} {style} {lang} {split}: {e}\n{p['prompt']}\n{p['thinking']}\n"
+                          f"=> {p['answer']}\n")
+    print(f"{total} puzzles of {len(families)} families, {bad} findings")
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
