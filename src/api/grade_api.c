@@ -4,6 +4,7 @@
 #include <string.h>
 #include "src/base/fail.h"
 #include "src/grade/book.h"
+#include "src/grade/number.h"
 
 int fk_n_families(void)
 {
@@ -113,4 +114,12 @@ void fk_check_reply(const char *prompt, size_t n_prompt, const char *reply, size
                      : grade_is_refusal(reply, n_reply) ? FK_VERDICT_REFUSED : FK_VERDICT_WRONG;
     }
     buf_fini(&right);
+}
+
+enum fk_verdict fk_check_number(const char *reply, size_t n_reply, const char *right, size_t n_right)
+{
+    struct number a, b;
+    if (!right || !number_find_last(right, n_right, &b)) return FK_VERDICT_NONE;
+    if (!reply || !number_find_last(reply, n_reply, &a)) return FK_VERDICT_WRONG;
+    return a.num == b.num && a.den == b.den ? FK_VERDICT_RIGHT : FK_VERDICT_WRONG;
 }
