@@ -3,8 +3,8 @@
  *
  * Memory is the peak that stays resident while one session fills its context: the weights that a
  * forward reads (mapped from the file), the whole cache of n_ctx, the largest step's scratch, and
- * what the process holds already. Speed is the measured read bandwidth over the bytes a decoded
- * token reads, times the share of it that decode reaches in practice. */
+ * what the process holds already. Speed is measured: a few tokens are decoded, or the first part of
+ * one (engine/trial_pass.c). */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,8 +18,8 @@
 #include "src/engine/session.h"
 
 #define FAULT_BYTES ((uint64_t)64 << 10) /* what one page fault maps of a cached file */
-#define DECODE_SHARE 0.6
 #define BANDWIDTH_SECONDS 0.1
+#define TRIAL_SECONDS 0.3
 
 static bool read_text(const char *path, char *out, size_t cap)
 {
@@ -78,6 +78,22 @@ static uint64_t device_scratch(const struct model_config *c, int n_rows)
     return (uint64_t)n_rows * (uint64_t)widest * 3 / 2 + ((uint64_t)1 << 20);
 }
 
+static enum fk_status measure(const struct model *m, const struct kv_layout *kv,
+                              const struct fk_engine_params *params, struct fk_fit *out,
+                              struct fk_error *err)
+{
+    struct device_params dp = {0};
+    struct device *device;
+    double seconds = 0;
+    if (params) dp = (struct device_params){params->n_threads, params->cpu_mask};
+    TRY(device_cpu_create(&device, &dp, err));
+    enum fk_status st = engine_bandwidth(m, device, BANDWIDTH_SECONDS, &out->bandwidth_gb_per_s, err);
+    if (!st) st = engine_trial(m, kv, device, TRIAL_SECONDS, &seconds, err);
+    device_destroy(&device);
+    if (seconds > 0) out->tokens_per_s = 1 / seconds;
+    return st;
+}
+
 enum fk_status fk_fit(const fk_model *model, const struct fk_engine_params *params,
                       struct fk_fit *out, struct fk_error *err)
 {
@@ -109,14 +125,5 @@ enum fk_status fk_fit(const fk_model *model, const struct fk_engine_params *para
     uint64_t most = m->config.n_ctx_train > 0 ? (uint64_t)m->config.n_ctx_train : ENGINE_MAX_CTX;
     out->n_ctx_max = (int)(tokens < most ? tokens : most);
 
-    struct device_params dp = {0};
-    struct device *device;
-    if (params) dp = (struct device_params){params->n_threads, params->cpu_mask};
-    TRY(device_cpu_create(&device, &dp, err));
-    enum fk_status st = engine_bandwidth(m, device, BANDWIDTH_SECONDS, &out->bandwidth_gb_per_s, err);
-    device_destroy(&device);
-    TRY(st);
-    if (m->active_bytes)
-        out->tokens_per_s = out->bandwidth_gb_per_s * 1e9 / (double)m->active_bytes * DECODE_SHARE;
-    return FK_OK;
+    return measure(m, &plan.kv, params, out, err);
 }

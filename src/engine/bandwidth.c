@@ -41,9 +41,12 @@ static double read_for(struct device *d, const struct device_span *spans, size_t
 {
     double begun = clock_seconds(), best = 0;
     size_t first = 0;
-    /* Once around first, so that the pages are mapped; a large file may not all fit or come in. */
+    /* Once around first, so that the pages are mapped. Of a file that takes too long to come in, the
+     * part that came is measured: the rest would tell the disk's speed. */
     do read_round(d, spans, n, &first);
     while (first && clock_seconds() - begun < 10 * seconds);
+    if (first) n = first;
+    first = 0;
     begun = clock_seconds();
     do {
         bool is_whole = n - first >= ROUND_SPANS || n < ROUND_SPANS;
