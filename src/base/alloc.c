@@ -143,6 +143,8 @@ void *mem_map(size_t bytes, enum mem_tag tag)
         uncharge(bytes, tag);
         return NULL;
     }
+    /* A hint: pages of 2 MB halve what a long read waits for address translation. */
+    madvise(p, bytes, MADV_HUGEPAGE);
     return p;
 }
 

@@ -54,20 +54,29 @@ typedef void (*kernel_mul_fn)(const void *w, size_t w_row_bytes, int64_t n_rows,
 /* One row of k weights to floats. */
 typedef void (*kernel_dequant_fn)(const void *w, int64_t k, float *out);
 
-/* Attention of n_q query rows over the keys [first, end) of one page and one kv head.
+/* Attention of n_q query rows over one span of keys of one kv head. A span is KERNEL_SPAN positions
+ * that begin at a multiple of that, in pages of page_tokens slots each (a power of two, at most a
+ * span). Query j sees the keys [first[j], end[j]) of the span, first < end; both ascend with j.
  *   s[i] = softcap(scale * q.k_i);  m = max s;  l = sum exp(s - m);
  *   acc[v_dim] = sum exp(s - m) v_i
- * k_scales/v_scales: one float per slot for int8 rows, else NULL. n_q <= KERNEL_MAX_Q, end <= 256,
- * first < end; softcap 0: none. Row j of q starts at q + j*q_stride, of acc at acc + j*v_dim. */
+ * k_scales/v_scales: one float per slot for int8 rows, else NULL. softcap 0: none. Row j of q starts
+ * at q + j*q_stride, of acc at acc + j*v_dim. Keys that no query sees are not read. */
 #define KERNEL_MAX_Q 16
-#define KERNEL_MAX_PAGE 256
+#define KERNEL_SPAN 256
+struct attend_page {
+    const uint8_t *k, *v; /* slot 0 */
+    const float *k_scales, *v_scales;
+};
 struct attend_args {
     const float *q;
     size_t q_stride;
-    int n_q, first, end, k_dim, v_dim;
-    const uint8_t *k, *v;
+    int n_q, k_dim, v_dim, page_tokens;
+    const int *first, *end;          /* [n_q] */
+    const struct attend_page *pages; /* those that the queries see must be there */
+    /* Hints: keys or values are not in the cache yet; all pages of the span that is read next. */
+    bool fetch_k, fetch_v;
+    const struct attend_page *next;
     size_t k_row_bytes, v_row_bytes;
-    const float *k_scales, *v_scales;
     float scale, softcap;
     float *m, *l, *acc;
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * check_attend.c - attention over one page, and the merge of two pages. */
+ * check_attend.c - attention over one span of keys, and the merge of two spans. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -22,53 +22,84 @@ static size_t pad16(size_t n)
     return (n + 15) / 16 * 16;
 }
 
-struct page {
+struct span {
     struct attend_args a;
+    struct attend_page pages[KERNEL_SPAN];
+    int first[KERNEL_MAX_Q], end[KERNEL_MAX_Q];
     struct input q, k, v, ks, vs;
     size_t bytes;
 };
 
-static void fill_cells(struct input *in, size_t bytes)
+struct shape {
+    int n_q, first, end, step; /* query j sees keys [first + j * step, end + j * step) of the span */
+    int k_dim, v_dim, page_tokens;
+    bool v_in_k;
+    float softcap;
+};
+
+static void fill_cells(uint8_t *p, size_t n, size_t bytes)
 {
-    for (size_t i = 0; i < in->bytes / bytes; i++) {
+    for (size_t i = 0; i < n / bytes; i++) {
         float u = random_unit();
-        if (bytes == 4) ((float *)(void *)in->data)[i] = u;
-        else if (bytes == 2) ((uint16_t *)(void *)in->data)[i] = f32_to_f16(u);
-        else in->data[i] = (uint8_t)(int8_t)(u * 127);
+        if (bytes == 4) ((float *)(void *)p)[i] = u;
+        else if (bytes == 2) ((uint16_t *)(void *)p)[i] = f32_to_f16(u);
+        else p[i] = (uint8_t)(int8_t)(u * 127);
     }
 }
 
-/* Slots 0 .. end-1 exist; those before first must not matter. */
-static struct page page_new(const char *slot, int n_q, int first, int end, int k_dim, int v_dim,
-                            bool v_in_k, float softcap)
+static const uint8_t *key_at(const struct attend_args *a, int i)
 {
-    struct page p = {.bytes = element_bytes(slot)};
-    size_t k_row = pad16((size_t)k_dim * p.bytes), v_row = pad16((size_t)v_dim * p.bytes);
-    p.q = input_new((size_t)n_q * (size_t)(k_dim + 3) * 4);
-    p.k = input_new((size_t)end * k_row);
-    p.v = input_new((size_t)end * v_row);
-    p.ks = input_new((size_t)end * 4);
-    p.vs = input_new((size_t)end * 4);
-    fill_floats((float *)(void *)p.q.data, (int64_t)p.q.bytes / 4, FILL_RANDOM);
-    fill_cells(&p.k, p.bytes);
-    fill_cells(&p.v, p.bytes);
-    for (int i = 0; i < end; i++) {
-        ((float *)(void *)p.ks.data)[i] = 0.01f + 0.005f * random_unit();
-        ((float *)(void *)p.vs.data)[i] = 0.01f + 0.005f * random_unit();
-    }
-    p.a = (struct attend_args){.q = (float *)(void *)p.q.data, .q_stride = (size_t)k_dim + 3,
-                               .n_q = n_q, .first = first, .end = end, .k_dim = k_dim,
-                               .v_dim = v_dim, .k = p.k.data, .v = v_in_k ? p.k.data : p.v.data,
-                               .k_row_bytes = k_row, .v_row_bytes = v_in_k ? k_row : v_row,
-                               .scale = 1 / sqrtf((float)k_dim) * 3, .softcap = softcap};
-    if (p.bytes == 1) {
-        p.a.k_scales = (float *)(void *)p.ks.data;
-        p.a.v_scales = v_in_k ? p.a.k_scales : (float *)(void *)p.vs.data;
-    }
-    return p;
+    return a->pages[i / a->page_tokens].k + (size_t)(i % a->page_tokens) * a->k_row_bytes;
 }
 
-static void page_free(struct page *p)
+/* Keys up to the last that a query sees exist; those before the first must not matter. Pages lie
+ * in reverse order, so that no kernel takes them for neighbours. */
+static void span_new(struct span *p, const char *slot, const struct shape *s)
+{
+    int n_keys = s->end + (s->n_q - 1) * s->step, page = s->page_tokens;
+    int n_pages = (n_keys + page - 1) / page;
+    p->bytes = element_bytes(slot);
+    size_t k_row = pad16((size_t)s->k_dim * p->bytes), v_row = pad16((size_t)s->v_dim * p->bytes);
+    size_t slots = (size_t)(n_pages * page);
+    p->q = input_new((size_t)s->n_q * (size_t)(s->k_dim + 3) * 4);
+    p->k = input_new(slots * k_row);
+    p->v = input_new(slots * v_row);
+    p->ks = input_new(slots * 4);
+    p->vs = input_new(slots * 4);
+    fill_floats((float *)(void *)p->q.data, (int64_t)p->q.bytes / 4, FILL_RANDOM);
+    memset(p->k.data, 0xff, p->k.bytes); /* NaN where nothing was written */
+    memset(p->v.data, 0xff, p->v.bytes);
+    memset(p->ks.data, 0xff, p->ks.bytes);
+    memset(p->vs.data, 0xff, p->vs.bytes);
+    p->a = (struct attend_args){.q = (float *)(void *)p->q.data, .q_stride = (size_t)s->k_dim + 3,
+                                .n_q = s->n_q, .k_dim = s->k_dim, .v_dim = s->v_dim,
+                                .page_tokens = page, .first = p->first, .end = p->end,
+                                .pages = p->pages, .k_row_bytes = k_row,
+                                .v_row_bytes = s->v_in_k ? k_row : v_row,
+                                .scale = 1 / sqrtf((float)s->k_dim) * 3, .softcap = s->softcap};
+    for (int j = 0; j < s->n_q; j++) {
+        p->first[j] = s->first + j * s->step;
+        p->end[j] = s->end + j * s->step;
+    }
+    for (int i = 0; i < n_pages; i++) {
+        size_t at = (size_t)((n_pages - 1 - i) * page);
+        float *ks = (float *)(void *)p->ks.data + at, *vs = (float *)(void *)p->vs.data + at;
+        int n = n_keys - i * page < page ? n_keys - i * page : page;
+        p->pages[i] = (struct attend_page){.k = p->k.data + at * k_row, .v = p->v.data + at * v_row};
+        fill_cells(p->k.data + at * k_row, (size_t)n * k_row, p->bytes);
+        fill_cells(p->v.data + at * v_row, (size_t)n * v_row, p->bytes);
+        for (int e = 0; e < n; e++) {
+            ks[e] = 0.01f + 0.005f * random_unit();
+            vs[e] = 0.01f + 0.005f * random_unit();
+        }
+        if (s->v_in_k) p->pages[i].v = p->pages[i].k;
+        if (p->bytes > 1) continue;
+        p->pages[i].k_scales = ks;
+        p->pages[i].v_scales = s->v_in_k ? ks : vs;
+    }
+}
+
+static void span_free(struct span *p)
 {
     input_free(&p->q);
     input_free(&p->k);
@@ -106,18 +137,20 @@ static float at(const struct output *o, size_t i)
 
 /* How far a score can be off, in units of 2^-24, is bound * sum |q k| * scale; the exponentials are
  * off by that much relatively, and the sums by their own rounding on top. */
-static void compare(const struct variant *v, const struct page *p, const struct result *got,
+static void compare(const struct variant *v, const struct span *p, const struct result *got,
                     const struct result *want)
 {
     const struct attend_args *a = &p->a;
     for (int j = 0; j < a->n_q; j++) {
         double worst = 0;
-        for (int i = a->first; i < a->end; i++) {
+        for (int i = a->first[j]; i < a->end[j]; i++) {
             double sum = 0;
+            const struct attend_page *page = &a->pages[i / a->page_tokens];
             for (int c = 0; c < a->k_dim; c++)
                 sum += fabs((double)a->q[(size_t)j * a->q_stride + (size_t)c] *
-                            value_at(a->k + (size_t)i * a->k_row_bytes, p->bytes, c));
-            sum *= (double)a->scale * (a->k_scales ? (double)a->k_scales[i] : 1);
+                            value_at(key_at(a, i), p->bytes, c));
+            sum *= (double)a->scale;
+            if (page->k_scales) sum *= (double)page->k_scales[i % a->page_tokens];
             if (sum > worst) worst = sum;
         }
         double slack = 2 * worst + 4;
@@ -133,7 +166,7 @@ static void compare(const struct variant *v, const struct page *p, const struct 
                           (p->bytes == 1 ? 127 * 0.015 : 1.0);
             if (!close_enough(v->bound, at(&got->acc, i), at(&want->acc, i), slack * most)) {
                 fail_check(v, "n_q %d keys %d..%d dims %d %d: acc[%d][%d] = %.9g, want %.9g",
-                           a->n_q, a->first, a->end, a->k_dim, a->v_dim, j, c,
+                           a->n_q, a->first[j], a->end[j], a->k_dim, a->v_dim, j, c,
                            (double)at(&got->acc, i), (double)at(&want->acc, i));
                 break;
             }
@@ -143,11 +176,13 @@ static void compare(const struct variant *v, const struct page *p, const struct 
         fail_check(v, "wrote outside of m, l or acc");
 }
 
-static void check_alone(const struct variant *v, const struct page *p, const struct result *all)
+static void check_alone(const struct variant *v, const struct span *p, const struct result *all)
 {
     for (int j = 0; j < p->a.n_q; j++) {
         struct attend_args a = p->a;
         a.q += (size_t)j * a.q_stride;
+        a.first += j;
+        a.end += j;
         a.n_q = 1;
         struct result one = run(v->fn, a);
         if (!same_bits(one.m.data, all->m.data + 4 * j, 4) ||
@@ -158,25 +193,26 @@ static void check_alone(const struct variant *v, const struct page *p, const str
     }
 }
 
-static void check_page(const struct variant *v, int n_q, int first, int end, int k_dim, int v_dim,
-                       bool v_in_k, float softcap)
+static void check_span(const struct variant *v, struct shape s)
 {
-    struct page p = page_new(v->slot, n_q, first, end, k_dim, v_dim, v_in_k, softcap);
+    static struct span p;
+    span_new(&p, v->slot, &s);
     struct result got = run(v->fn, p.a), want = run(v->ref, p.a);
     count_check();
     compare(v, &p, &got, &want);
     check_alone(v, &p, &got);
     result_free(&got);
     result_free(&want);
-    page_free(&p);
+    span_free(&p);
 }
 
 /* A NaN among the keys shows in l or acc; it is never taken for -infinity. */
 static void check_nan(const struct variant *v)
 {
+    static struct span p;
     if (!strcmp(v->slot, "attend_i8")) return;
     for (int i = 0; i < 9; i++) {
-        struct page p = page_new(v->slot, 2, 0, 9, 24, 16, false, 0);
+        span_new(&p, v->slot, &(struct shape){2, 0, 9, 0, 24, 16, 16, false, 0});
         uint8_t *cell = p.k.data + (size_t)i * p.a.k_row_bytes;
         if (p.bytes == 4) *(float *)(void *)cell = NAN;
         else *(uint16_t *)(void *)cell = 0x7e00;
@@ -186,7 +222,7 @@ static void check_nan(const struct variant *v)
             if (at(&got.l, j) == at(&got.l, j) && at(&got.acc, 16 * j) == at(&got.acc, 16 * j))
                 fail_check(v, "lost a NaN in key %d", i);
         result_free(&got);
-        page_free(&p);
+        span_free(&p);
     }
 }
 
@@ -232,22 +268,29 @@ bool check_attend(const struct variant *v)
     static const int dims[][2] = {{64, 64}, {1, 1},   {16, 16},  {15, 17},   {40, 24},
                                   {96, 96}, {128, 128}, {192, 128}, {256, 256}, {80, 33}};
     for (size_t d = 0; d < sizeof dims / sizeof dims[0]; d++)
-        for (int n_q = 1; n_q <= KERNEL_MAX_Q; n_q += n_q < 5 ? 1 : 3) {
-            check_page(v, n_q, 0, 1 + (int)d, dims[d][0], dims[d][1], false, 0);
-            check_page(v, n_q, 3, 37, dims[d][0], dims[d][1], false, d % 2 ? 5.0f : 0);
+        for (int n_q = 1; n_q <= KERNEL_MAX_Q; n_q++) {
+            int k = dims[d][0], w = dims[d][1];
+            check_span(v, (struct shape){n_q, 0, 1 + (int)d, 0, k, w, 64, false, 0});
+            check_span(v, (struct shape){n_q, 3, 37, 0, k, w, 16, false, d % 2 ? 5.0f : 0});
+            if (n_q % 5 == 1) check_span(v, (struct shape){n_q, 90, 150, 1, k, w, 32, false, 0});
         }
-    for (int end = 1; end < 40; end++)
-        check_page(v, 3, end / 3, end, 64, 64, false, 0);
-    check_page(v, 16, 0, KERNEL_MAX_PAGE, 128, 128, false, 0);
-    check_page(v, 16, 0, 64, 576, 512, true, 0);
-    check_page(v, 1, 200, 256, 576, 512, true, 30.0f);
+    for (int end = 1; end < 40; end++) {
+        check_span(v, (struct shape){3, end / 3, end, 0, 64, 64, 16, false, 0});
+        check_span(v, (struct shape){5, 0, end, 2, 64, 64, 32, false, 0}); /* windows that do not meet */
+        check_span(v, (struct shape){6, 7, 7 + end, 3, 64, 48, 16, false, 0});
+    }
+    check_span(v, (struct shape){16, 0, KERNEL_SPAN, 0, 128, 128, 256, false, 0});
+    check_span(v, (struct shape){16, 0, KERNEL_SPAN - 15, 1, 128, 128, 16, false, 0});
+    check_span(v, (struct shape){16, 0, 64, 0, 576, 512, 64, true, 0});
+    check_span(v, (struct shape){9, 0, KERNEL_SPAN, 0, 576, 512, 64, true, 0});
+    check_span(v, (struct shape){1, 200, 256, 0, 576, 512, 128, true, 30.0f});
     check_nan(v);
     return true;
 }
 
 struct bench {
     const struct variant *v;
-    struct page p;
+    struct span p;
 };
 
 static void call_attend(void *arg)
@@ -258,12 +301,16 @@ static void call_attend(void *arg)
 
 bool bench_attend(const struct variant *v)
 {
+    static struct bench b;
     if (!strcmp(v->slot, "attend_merge") || strncmp(v->slot, "attend_", 7)) return false;
-    static const int shapes[][4] = {{1, 128, 128, 0}, {4, 128, 128, 0}, {16, 128, 128, 0},
+    static const int shapes[][4] = {{1, 128, 128, 0}, {6, 128, 128, 0}, {16, 128, 128, 0},
                                     {3, 64, 64, 0},   {16, 576, 512, 1}};
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
         const int *s = shapes[i];
-        struct bench b = {v, page_new(v->slot, s[0], 0, 256, s[1], s[2], s[3] != 0, 0)};
+        b.v = v;
+        span_new(&b.p, v->slot,
+                 &(struct shape){s[0], 0, KERNEL_SPAN, 0, s[1], s[2], 64, s[3] != 0, 0});
+        b.p.a.q_stride = (size_t)s[1]; /* aligned, as the device has them */
         b.p.a.m = xalloc(64);
         b.p.a.l = xalloc(64);
         b.p.a.acc = xalloc(16 * 512 * 4);
@@ -275,7 +322,7 @@ bool bench_attend(const struct variant *v)
         xfree(b.p.a.m);
         xfree(b.p.a.l);
         xfree(b.p.a.acc);
-        page_free(&b.p);
+        span_free(&b.p);
     }
     return true;
 }

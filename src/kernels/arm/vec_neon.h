@@ -8,7 +8,7 @@
 #include "src/kernels/variants.h"
 
 typedef float32x4_t vf;
-enum { LANES = 4 };
+enum { LANES = 4, VECTORS = 32 }; /* of the registers */
 #define VARIANT(name) name##_neon
 
 INLINE vf vf_zero(void) { return vdupq_n_f32(0); }
@@ -73,6 +73,14 @@ INLINE vf vf_tanh(vf x)
 INLINE vf vf_one_where_equal(vf v, vf a, vf b)
 {
     return vbslq_f32(vceqq_f32(a, b), vdupq_n_f32(1), v);
+}
+/* v in the lanes [lo, hi), other elsewhere; lo may be negative, hi beyond the lanes */
+INLINE vf vf_keep(vf v, int lo, int hi, vf other)
+{
+    static const int32_t lanes[4] = {0, 1, 2, 3};
+    int32x4_t lane = vld1q_s32(lanes);
+    uint32x4_t low = vcgtq_s32(vdupq_n_s32(lo), lane), inside = vcgtq_s32(vdupq_n_s32(hi), lane);
+    return vbslq_f32(vbicq_u32(inside, low), v, other);
 }
 INLINE float vf_sum(vf v) { return vaddvq_f32(v); }
 INLINE float vf_largest(vf v) { return vmaxvq_f32(v); }

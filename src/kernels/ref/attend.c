@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * attend.c - attention of some queries over one page: scores, their maximum, the exponentials
+ * attend.c - attention of some queries over one span of keys: scores, their maximum, the exponentials
  * relative to it, and the weighted sum of values. Each query stands alone. */
 #include <math.h>
 #include <string.h>
@@ -26,41 +26,53 @@ static float i8_at(const uint8_t *row, int i)
     return (float)(int8_t)row[i];
 }
 
-static float score(at_fn at, const struct attend_args *a, const float *q, int slot)
+static const struct attend_page *page_of(const struct attend_args *a, int i)
 {
-    const uint8_t *row = a->k + (size_t)slot * a->k_row_bytes;
+    return &a->pages[i / a->page_tokens];
+}
+
+static float score(at_fn at, const struct attend_args *a, const float *q, int i)
+{
+    const struct attend_page *page = page_of(a, i);
+    const uint8_t *row = page->k + (size_t)(i % a->page_tokens) * a->k_row_bytes;
     double sum = 0;
-    for (int i = 0; i < a->k_dim; i++)
-        sum += (double)q[i] * (double)at(row, i);
+    for (int c = 0; c < a->k_dim; c++)
+        sum += (double)q[c] * (double)at(row, c);
     float s = a->scale * (float)sum;
-    if (a->k_scales) s *= a->k_scales[slot];
+    if (page->k_scales) s *= page->k_scales[i % a->page_tokens];
     return a->softcap > 0 ? a->softcap * tanhf(s / a->softcap) : s;
+}
+
+static double weighted_sum(at_fn at, const struct attend_args *a, int j, const float *s, int c)
+{
+    double sum = 0;
+    for (int i = a->first[j]; i < a->end[j]; i++) {
+        const struct attend_page *page = page_of(a, i);
+        int slot = i % a->page_tokens;
+        float v = at(page->v + (size_t)slot * a->v_row_bytes, c);
+        sum += (double)(page->v_scales ? s[i] * page->v_scales[slot] : s[i]) * (double)v;
+    }
+    return sum;
 }
 
 static void attend(at_fn at, const struct attend_args *a)
 {
     for (int j = 0; j < a->n_q; j++) {
-        float s[KERNEL_MAX_PAGE], m = -INFINITY;
+        float s[KERNEL_SPAN], m = -INFINITY;
         double l = 0;
-        for (int i = a->first; i < a->end; i++) {
+        for (int i = a->first[j]; i < a->end[j]; i++) {
             s[i] = score(at, a, a->q + (size_t)j * a->q_stride, i);
             if (!(s[i] <= m)) m = s[i];
         }
-        for (int i = a->first; i < a->end; i++) {
+        for (int i = a->first[j]; i < a->end[j]; i++) {
             /* inf - inf is NaN, and a NaN must reach the logits; only -inf among numbers is zero */
             s[i] = s[i] == m ? 1.0f : expf(s[i] - m);
             l += (double)s[i];
         }
         a->m[j] = m;
         a->l[j] = (float)l;
-        for (int c = 0; c < a->v_dim; c++) {
-            double sum = 0;
-            for (int i = a->first; i < a->end; i++) {
-                float v = at(a->v + (size_t)i * a->v_row_bytes, c);
-                sum += (double)(a->v_scales ? s[i] * a->v_scales[i] : s[i]) * (double)v;
-            }
-            a->acc[(size_t)j * (size_t)a->v_dim + (size_t)c] = (float)sum;
-        }
+        for (int c = 0; c < a->v_dim; c++)
+            a->acc[(size_t)j * (size_t)a->v_dim + (size_t)c] = (float)weighted_sum(at, a, j, s, c);
     }
 }
 

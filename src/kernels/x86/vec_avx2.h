@@ -6,7 +6,7 @@
 #include "src/kernels/x86/narrow.h"
 
 typedef __m256 vf;
-enum { LANES = 8 };
+enum { LANES = 8, VECTORS = 16 }; /* of the registers */
 #define VARIANT(name) name##_avx2
 
 INLINE vf vf_zero(void) { return _mm256_setzero_ps(); }
@@ -26,6 +26,14 @@ INLINE vf vf_tanh(vf x) { return tanh8(x); }
 INLINE vf vf_one_where_equal(vf v, vf a, vf b)
 {
     return _mm256_blendv_ps(v, _mm256_set1_ps(1), _mm256_cmp_ps(a, b, _CMP_EQ_OQ));
+}
+/* v in the lanes [lo, hi), other elsewhere; lo may be negative, hi beyond the lanes */
+INLINE vf vf_keep(vf v, int lo, int hi, vf other)
+{
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    __m256i low = _mm256_cmpgt_epi32(_mm256_set1_epi32(lo), lane);
+    __m256i inside = _mm256_andnot_si256(low, _mm256_cmpgt_epi32(_mm256_set1_epi32(hi), lane));
+    return _mm256_blendv_ps(other, v, _mm256_castsi256_ps(inside));
 }
 INLINE float vf_sum(vf v) { return add_lanes_tree(v); }
 INLINE float vf_largest(vf v)

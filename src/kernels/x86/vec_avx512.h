@@ -6,7 +6,7 @@
 #include "src/kernels/x86/wide.h"
 
 typedef __m512 vf;
-enum { LANES = 16 };
+enum { LANES = 16, VECTORS = 32 }; /* of the registers */
 #define VARIANT(name) name##_avx512
 
 INLINE __mmask16 first_lanes(int64_t n) { return (__mmask16)((1u << n) - 1); }
@@ -65,6 +65,14 @@ INLINE vf vf_tanh(vf x)
 INLINE vf vf_one_where_equal(vf v, vf a, vf b)
 {
     return _mm512_mask_mov_ps(v, _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ), _mm512_set1_ps(1));
+}
+/* v in the lanes [lo, hi), other elsewhere; lo may be negative, hi beyond the lanes */
+INLINE vf vf_keep(vf v, int lo, int hi, vf other)
+{
+    const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    __mmask16 inside = _mm512_cmpge_epi32_mask(lane, _mm512_set1_epi32(lo));
+    inside = _mm512_mask_cmplt_epi32_mask(inside, lane, _mm512_set1_epi32(hi));
+    return _mm512_mask_mov_ps(other, inside, v);
 }
 INLINE float vf_sum(vf v) { return add_lanes_tree(v); }
 INLINE float vf_largest(vf v) { return _mm512_reduce_max_ps(v); }
