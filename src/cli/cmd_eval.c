@@ -63,7 +63,13 @@ static enum fk_status open_suite(struct eval *e, struct fk_error *err)
             return fail(err, FK_EINVAL, "there is no family of puzzles called %s", a->family);
         return suite_puzzles(&e->suite, &c, err);
     }
-    return fail(err, FK_EINVAL, "there is no suite called %s; there is puzzles", name);
+    bool gsm8k = !strcmp(name, "gsm8k");
+    if (!gsm8k && strcmp(name, "svamp") != 0)
+        return fail(err, FK_EINVAL, "there is no suite called %s; there are puzzles, gsm8k and svamp",
+                    name);
+    if (!a->data)
+        return fail(err, FK_EINVAL, "%s needs --data DIR, the folder in which %s lies", name, name);
+    return suite_words(&e->suite, gsm8k ? "gsm8k" : "svamp", a->data, (size_t)a->count, err);
 }
 
 static enum fk_status open_engine(struct eval *e, struct fk_error *err)

@@ -35,9 +35,10 @@ static const struct verb verbs[] = {
     {"bench", VERB_BENCH, "", 0, 0, "measure speed and memory traffic here",
      "Prefill of --pp tokens, decode of --tg tokens at batch 1 from an empty context, then the "
      "batches. The memory bandwidth is measured in turn with the decode runs.", cmd_bench},
-    {"eval", VERB_EVAL, "puzzles", 1, 1, "measure how often a model is right",
-     "Greedy without --temp. puzzles: held-out puzzles of fikr's own families, a row each. Shares come "
-     "with their 95 % intervals (Wilson).", cmd_eval},
+    {"eval", VERB_EVAL, "puzzles|gsm8k|svamp", 1, 1, "measure how often a model is right",
+     "Greedy without --temp. puzzles: held-out puzzles of fikr's own families, a row each; gsm8k and "
+     "svamp: word problems written by people, from --data. Shares come with their 95 % intervals "
+     "(Wilson).", cmd_eval},
     {"convert", VERB_CONVERT, "IN OUT", 2, 2, "safetensors folder to GGUF, or back",
      "IN is a folder with config.json and *.safetensors, or a GGUF file; OUT is a path ending in "
      ".gguf, or a folder to create.", cmd_convert},

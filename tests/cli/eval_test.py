@@ -45,6 +45,8 @@ class Eval(Case):
         self.refused("eval", says="puzzles")
         self.refused("eval", "chess", "-m", TINY, says="no suite called chess")
         self.refused("eval", "puzzles", "--family", "chess", "-m", TINY, says="family.*chess")
+        self.refused("eval", "svamp", "-m", TINY, says="--data")
+        self.refused("eval", "svamp", "-m", TINY, "--data", self.dir, says="SVAMP.json")
         self.refused("eval", "puzzles", "-m", TINY, "--level", "9", says="level")
 
 
