@@ -28,6 +28,12 @@ class Args(Case):
             self.assertTrue(all(len(line) < 80 for line in a.stdout.split(b"\n")))
         self.assertEqual(self.fikr("help").stdout, r.stdout)
 
+    def test_readme_in_arabic_has_the_same_commands(self):
+        english, arabic = (ROOT / "README.md").read_text(), (ROOT / "doc/README.ar.md").read_text()
+        for span in re.findall(r"`([^`\n]+)`", english):
+            self.assertIn(span, arabic, "doc/README.ar.md lacks what README.md has")
+        self.assertEqual(english.count("\n## "), arabic.count("\n## "))
+
     def test_version(self):
         self.assertRegex(self.fikr("--version").stdout, rb"\Afikr \d+\.\d+\.\d+\n\Z")
 
