@@ -60,8 +60,8 @@ INLINE void fetch_rows(struct cells c, const struct attend_args *a, int i, int e
     }
 }
 
-/* s[j][i0 + i] = q_j . k_(i0 + i), both counts constant, n_keys 4 or 8. Keys beyond `end` repeat the
- * last one. */
+/* s[j][i0 + i] = q_j . k_(i0 + i), both counts constant, n_keys 4 or 8, or 2 for an even n_q. Keys
+ * beyond `end` repeat the last one. */
 INLINE void score_tile(struct cells c, const struct attend_args *a, int j0, int i0, int end,
                        const int n_q, const int n_keys, scores s)
 {
@@ -99,11 +99,15 @@ INLINE void score_tile(struct cells c, const struct attend_args *a, int j0, int 
             }
         }
     UNROLL
-    for (int j = 0; j < n_q; j++)
+    for (int j = 0; j < n_q; j += n_keys == 2 ? 2 : 1)
         UNROLL
         for (int i = 0; i < n_keys; i += 4) {
             const vf *x = sum + n_keys * j + i;
-            vf_sum4(x[0], x[1], x[2], x[3], s[j] + i0 + i);
+            float two[4], *out = n_keys == 2 ? two : s[j] + i0 + i;
+            vf_sum4(x[0], x[1], x[2], x[3], out);
+            if (n_keys > 2) continue;
+            memcpy(s[j] + i0, two, 8);
+            memcpy(s[j + 1] + i0, two + 2, 8);
         }
 }
 
@@ -253,13 +257,13 @@ INLINE void attend_tile(struct cells c, single_fn single, const struct attend_ar
 }
 
 /* How many keys and how many vectors of values go with n queries. With 16 registers 12 sums leave
- * room for what is added to them, with 32 registers 24; then there are scores of half a tile (the
- * MORE queries are the second half) over the same keys. */
+ * room for what is added to them, with 32 registers 24. MORE of a tile's queries come second, over the
+ * same keys. */
 #define BY_REGISTERS(few, many) VECTORS > 16 ? many : few
 enum {
-    KEYS_1 = 8, KEYS_2 = 4, KEYS_3 = 4, KEYS_4 = 4, KEYS_5 = 4, KEYS_6 = 4,
-    MORE_1 = 0, MORE_2 = 0, MORE_3 = 0, MORE_4 = BY_REGISTERS(2, 0), MORE_5 = BY_REGISTERS(2, 0),
-    MORE_6 = BY_REGISTERS(3, 0),
+    KEYS_1 = 8, KEYS_2 = 4, KEYS_3 = 4, KEYS_4 = BY_REGISTERS(2, 4), KEYS_5 = 4,
+    KEYS_6 = BY_REGISTERS(2, 4),
+    MORE_1 = 0, MORE_2 = 0, MORE_3 = 0, MORE_4 = 0, MORE_5 = BY_REGISTERS(2, 0), MORE_6 = 0,
     VALUES_1 = 8, VALUES_2 = BY_REGISTERS(4, 8), VALUES_3 = BY_REGISTERS(4, 8),
     VALUES_4 = BY_REGISTERS(2, 4), VALUES_5 = BY_REGISTERS(2, 4), VALUES_6 = BY_REGISTERS(2, 4)
 };
