@@ -21,8 +21,9 @@ enum act_format {
     ACT_Q8,   /* blocks of 32, k % 32 == 0:   int8_t q[k]; float d[k/32]; float s[k/32];
                  int32_t sum[k/32]
                  x = d*q;  |q| <= 127;  d = max|x|/127;  sum = sum(q) of the block;  s = d*sum */
-    ACT_Q8K,  /* blocks of 256, k % 256 == 0: int8_t q[k]; float d[k/256]; int16_t sum16[k/16]
-                 x = d*q;  sum16 = sums of q over 16 */
+    ACT_Q8K,  /* blocks of 256, k % 256 == 0: int8_t q[k]; float d[k/256]; int16_t sum16[k/16];
+                 int16_t sum32[k/32]
+                 x = d*q;  sum16, sum32 = sums of q over 16 and over 32 */
     ACT_N_FORMATS
 };
 /* Bytes of one activation row, a multiple of 64; the parts follow each other, each padded to a
@@ -39,6 +40,10 @@ static inline size_t act_q8_s(int64_t k) { return act_q8_d(k) + act_pad((size_t)
 static inline size_t act_q8_sum(int64_t k) { return act_q8_s(k) + act_pad((size_t)k / 8); }
 static inline size_t act_q8k_d(int64_t k) { return act_pad((size_t)k); }
 static inline size_t act_q8k_sum16(int64_t k) { return act_q8k_d(k) + act_pad((size_t)k / 64); }
+static inline size_t act_q8k_sum32(int64_t k)
+{
+    return act_q8k_sum16(k) + act_pad((size_t)k / 8);
+}
 
 /* Encodes one row. */
 typedef void (*kernel_act_fn)(const float *x, int64_t k, void *out);

@@ -14,7 +14,7 @@ size_t act_row_bytes(enum act_format f, int64_t k)
     case ACT_Q8:
         return act_q8_sum(k) + act_pad((size_t)k / 8);
     case ACT_Q8K:
-        return act_q8k_sum16(k) + act_pad((size_t)k / 8);
+        return act_q8k_sum32(k) + act_pad((size_t)k / 16);
     case ACT_N_FORMATS:
         break;
     }

@@ -9,7 +9,8 @@
 #include "src/base/fail.h"
 #include "src/device/cpu/cpu.h"
 
-#define L2_TOKENS_BYTES ((size_t)256 << 10)
+#define L2_TOKENS_BYTES ((size_t)512 << 10)
+#define MAX_STRETCH_BYTES ((size_t)2560) /* kernels pass over int8 rows in stretches of 2,048 */
 #define L2_WEIGHT_BYTES ((uint64_t)128 << 10)
 #define MAX_CHUNK_BYTES ((uint64_t)256 << 10) /* what a thread may be late at the end of a job */
 #define MIN_CHUNK_BYTES ((uint64_t)16 << 10)
@@ -72,7 +73,9 @@ void cpu_mul(const struct weight_kernels *wk, const uint8_t *w, size_t w_row_byt
              int64_t k, const uint8_t *x, size_t x_row_bytes, int64_t n_x, float *y,
              size_t y_stride)
 {
-    int64_t block = (int64_t)(L2_TOKENS_BYTES / x_row_bytes) & ~(int64_t)15;
+    size_t stretch = x_row_bytes;
+    if (wk->act != ACT_F32 && stretch > MAX_STRETCH_BYTES) stretch = MAX_STRETCH_BYTES;
+    int64_t block = (int64_t)(L2_TOKENS_BYTES / stretch) & ~(int64_t)15;
     if (block < 16) block = 16;
     for (int64_t t = 0; t < n_x; t += block) {
         int64_t n = n_x - t < block ? n_x - t : block;

@@ -59,6 +59,7 @@ void act_q8k_neon(const float *x, int64_t k, void *out)
     int8_t *q = out;
     float *d = (float *)(void *)(row + act_q8k_d(k));
     int16_t *sum16 = (int16_t *)(void *)(row + act_q8k_sum16(k));
+    int16_t *sum32 = (int16_t *)(void *)(row + act_q8k_sum32(k));
     for (int64_t b = 0; b < k / 256; b++) {
         uint32x4_t max = vdupq_n_u32(0);
         for (int i = 0; i < 8; i++)
@@ -70,6 +71,8 @@ void act_q8k_neon(const float *x, int64_t k, void *out)
             vst1q_s8(q + 16 * g, v);
             sum16[g] = vaddlvq_s8(v);
         }
+        for (int64_t g = 8 * b; g < 8 * b + 8; g++)
+            sum32[g] = (int16_t)(sum16[2 * g] + sum16[2 * g + 1]);
     }
 }
 

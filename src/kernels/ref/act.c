@@ -63,8 +63,11 @@ void act_q8k_ref(const float *x, int64_t k, void *out)
     int8_t *q = out;
     float *d = (float *)(void *)(row + act_q8k_d(k));
     int16_t *sum16 = (int16_t *)(void *)(row + act_q8k_sum16(k));
+    int16_t *sum32 = (int16_t *)(void *)(row + act_q8k_sum32(k));
     for (int64_t b = 0; b < k / 256; b++)
         d[b] = encode(x + 256 * b, 256, q + 256 * b);
     for (int64_t i = 0; i < k / 16; i++)
         sum16[i] = (int16_t)sum_of(q + 16 * i, 16);
+    for (int64_t i = 0; i < k / 32; i++)
+        sum32[i] = (int16_t)sum_of(q + 32 * i, 32);
 }

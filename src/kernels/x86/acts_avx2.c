@@ -86,6 +86,7 @@ void act_q8k_avx2(const float *x, int64_t k, void *out)
     int8_t *q = out;
     float *d = (float *)(void *)(row + act_q8k_d(k));
     int16_t *sum16 = (int16_t *)(void *)(row + act_q8k_sum16(k));
+    int16_t *sum32 = (int16_t *)(void *)(row + act_q8k_sum32(k));
     for (int64_t b = 0; b < k / 256; b++) {
         __m256i max = _mm256_setzero_si256();
         UNROLL
@@ -97,8 +98,10 @@ void act_q8k_avx2(const float *x, int64_t k, void *out)
         for (int i = 0; i < 8; i++) {
             __m256i v = quants32(x + 256 * b + 32 * i, inverse), two = sums16(v);
             _mm256_storeu_si256((void *)(q + 256 * b + 32 * i), v);
-            sum16[16 * b + 2 * i] = (int16_t)_mm256_cvtsi256_si32(two);
-            sum16[16 * b + 2 * i + 1] = (int16_t)_mm256_extract_epi32(two, 4);
+            int lo = _mm256_cvtsi256_si32(two), hi = _mm256_extract_epi32(two, 4);
+            sum16[16 * b + 2 * i] = (int16_t)lo;
+            sum16[16 * b + 2 * i + 1] = (int16_t)hi;
+            sum32[8 * b + i] = (int16_t)(lo + hi);
         }
     }
 }

@@ -14,10 +14,11 @@
  * unpacking (63 * 127 * 2 fits 16 bits; iq4's 241 does not and takes vpdpbusd, vpmulld, vpaddd).
  * Tiles: 16 rows side by side; per group of 32 (16) inputs and token 8 (4) vpdpbusd, one vpmulld
  * and one vpaddd. */
+#include "src/kernels/x86/tiles.h"
 #include "src/kernels/x86/wide.h"
 #include "src/tensor/blocks.h"
 
-enum { CHUNK = 8, TOKENS = 8, ROWS = 16 };
+enum { CHUNK = 8 };
 
 /* One superblock: 16 pieces of 16 unsigned bytes. The type's order says to which group of 16 inputs
  * each piece belongs. mins: the type's own, or -offset * scale, to be multiplied with the sums
@@ -334,159 +335,6 @@ INLINE void mul_one(struct type t, const uint8_t *w, size_t w_row_bytes, int64_t
     }
 }
 
-/* Up to 8 superblocks of 16 rows. */
-struct tile {
-    _Alignas(64) uint8_t w[CHUNK * 64][ROWS][4]; /* [superblock, four inputs][row][input] */
-    _Alignas(64) int32_t scales[CHUNK * 16][ROWS];
-    _Alignas(64) int16_t mins[CHUNK * 8][ROWS][2]; /* of two groups */
-    _Alignas(64) float d[CHUNK][ROWS], dmin[CHUNK][ROWS];
-};
-
-INLINE void fill_super(struct type t, struct tile *tile, const uint8_t *w, size_t w_row_bytes,
-                       int64_t n_rows, int64_t b)
-{
-    __m512i q[4][ROWS], scales[ROWS], mins[ROWS];
-    for (int64_t r = 0; r < ROWS; r++) {
-        struct super s = t.load(w + (size_t)(r < n_rows ? r : n_rows - 1) * w_row_bytes);
-        UNROLL
-        for (int z = 0; z < 4; z++)
-            q[z][r] = s.q[z];
-        scales[r] = _mm512_cvtepi16_epi32(s.scales);
-        mins[r] = _mm512_zextsi256_si512(s.mins);
-        tile->d[b][r] = _mm_cvtss_f32(s.d);
-        tile->dmin[b][r] = _mm_cvtss_f32(_mm_movehdup_ps(s.d));
-    }
-    UNROLL
-    for (int z = 0; z < 4; z++) {
-        uint8_t slots[16];
-        UNROLL
-        for (int i = 0; i < 16; i++)
-            slots[i] = (uint8_t)(4 * t.pieces[4 * z + i / 4] + i % 4);
-        transpose16(q[z], (uint8_t *)tile->w[64 * b], slots);
-    }
-    transpose16(scales, (uint8_t *)tile->scales[16 * b], natural);
-    _Alignas(64) int32_t both16[16][ROWS];
-    transpose16(mins, (uint8_t *)both16, natural);
-    memcpy(tile->mins[8 * b], both16, 8 * sizeof both16[0]);
-}
-
-/* One superblock of a tile times n tokens: exact sums. */
-INLINE void sum_super(struct type t, const struct tile *tile, int64_t b, const struct act *acts,
-                      const int n, __m512i dot[TOKENS], __m512i mins[TOKENS])
-{
-    UNROLL
-    for (int i = 0; i < n; i++)
-        dot[i] = mins[i] = _mm512_setzero_si512();
-    for (int g = 0; g < 16; g += t.group / 16) {
-        __m512i p[TOKENS];
-        UNROLL
-        for (int i = 0; i < n; i++)
-            p[i] = _mm512_setzero_si512();
-        for (int c = 0; c < t.group / 4; c++) {
-            __m512i w = _mm512_load_si512(tile->w[64 * b + 4 * g + c]);
-            UNROLL
-            for (int i = 0; i < n; i++) {
-                int32_t four;
-                memcpy(&four, acts[i].q + 256 * b + 16 * g + 4 * c, 4);
-                p[i] = _mm512_dpbusd_epi32(p[i], w, _mm512_set1_epi32(four));
-            }
-        }
-        __m512i scale = _mm512_load_si512(tile->scales[16 * b + g]);
-        UNROLL
-        for (int i = 0; i < n; i++)
-            dot[i] = _mm512_add_epi32(dot[i], _mm512_mullo_epi32(p[i], scale));
-    }
-    UNROLL
-    for (int g = 0; g < 8; g++) {
-        __m512i m = _mm512_load_si512(tile->mins[8 * b + g]);
-        UNROLL
-        for (int i = 0; i < n; i++) {
-            int32_t two;
-            memcpy(&two, acts[i].sum16 + 16 * b + 2 * g, 4);
-            mins[i] = _mm512_dpwssd_epi32(mins[i], m, _mm512_set1_epi32(two));
-        }
-    }
-}
-
-/* y[t*y_stride + r] (+)= tile times n tokens; n is a constant where this is called */
-INLINE void mul_tokens(struct type t, const struct tile *tile, int64_t n_blocks, const char *x,
-                       size_t x_row_bytes, int64_t k, int64_t block, const int n, float *y,
-                       size_t y_stride, __mmask16 rows, bool first)
-{
-    __m512 lanes[4][TOKENS];
-    struct act acts[TOKENS];
-    UNROLL
-    for (int i = 0; i < n; i++) {
-        acts[i] = act_at(x + (size_t)i * x_row_bytes, k, block);
-        UNROLL
-        for (int e = 0; e < 4; e++)
-            lanes[e][i] = _mm512_setzero_ps();
-    }
-    for (int64_t b = 0; b < n_blocks; b++) {
-        __m512i dot[TOKENS], mins[TOKENS];
-        sum_super(t, tile, b, acts, n, dot, mins);
-        __m512 d = _mm512_load_ps(tile->d[b]), dmin = _mm512_load_ps(tile->dmin[b]);
-        UNROLL
-        for (int i = 0; i < n; i++) {
-            __m512 dx = _mm512_set1_ps(acts[i].d[b]), v = lanes[b % 4][i];
-            if (t.has_dmin) {
-                v = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot[i]), _mm512_mul_ps(d, dx), v);
-                v = _mm512_fnmadd_ps(_mm512_cvtepi32_ps(mins[i]), _mm512_mul_ps(dmin, dx), v);
-            } else {
-                __m512i s = _mm512_add_epi32(dot[i], mins[i]);
-                v = _mm512_fmadd_ps(_mm512_cvtepi32_ps(s), _mm512_mul_ps(d, dx), v);
-            }
-            lanes[b % 4][i] = v;
-        }
-    }
-    UNROLL
-    for (int i = 0; i < n; i++) {
-        float *out = y + (size_t)i * y_stride;
-        __m512 v = first ? _mm512_setzero_ps() : _mm512_maskz_loadu_ps(rows, out);
-        __m512 s = _mm512_add_ps(_mm512_add_ps(lanes[0][i], lanes[2][i]),
-                                 _mm512_add_ps(lanes[1][i], lanes[3][i]));
-        _mm512_mask_storeu_ps(out, rows, _mm512_add_ps(v, s));
-    }
-}
-
-INLINE void mul_tile(struct type t, const struct tile *tile, int64_t n_blocks, const char *x,
-                     size_t x_row_bytes, int64_t n_x, int64_t k, int64_t block, float *y,
-                     size_t y_stride, __mmask16 rows, bool first)
-{
-    int64_t i = 0;
-#define TOKENS_OF(n)                                                                               \
-    for (; i + n <= n_x; i += n)                                                                   \
-        mul_tokens(t, tile, n_blocks, x + (size_t)i * x_row_bytes, x_row_bytes, k, block, n,       \
-                   y + (size_t)i * y_stride, y_stride, rows, first);
-    TOKENS_OF(8)
-    TOKENS_OF(4)
-    TOKENS_OF(2)
-    TOKENS_OF(1)
-}
-
-INLINE void mul(struct type t, const void *w, size_t w_row_bytes, int64_t n_rows, int64_t k,
-                const void *x, size_t x_row_bytes, int64_t n_x, float *y, size_t y_stride)
-{
-    if (n_x == 1) {
-        mul_one(t, w, w_row_bytes, n_rows, k, x, y);
-        return;
-    }
-    struct tile tile;
-    int64_t n_blocks = k / 256;
-    for (int64_t r = 0; r < n_rows; r += ROWS) {
-        int64_t n = n_rows - r < ROWS ? n_rows - r : ROWS;
-        __mmask16 rows = (__mmask16)((1u << n) - 1);
-        for (int64_t b = 0; b == 0 || b < n_blocks; b += CHUNK) {
-            int64_t n_b = n_blocks - b < CHUNK ? n_blocks - b : CHUNK;
-            const uint8_t *p = (const uint8_t *)w + (size_t)r * w_row_bytes +
-                               (size_t)b * (size_t)t.block_bytes;
-            for (int64_t i = 0; i < n_b; i++)
-                fill_super(t, &tile, p + i * t.block_bytes, w_row_bytes, n, i);
-            mul_tile(t, &tile, n_b, x, x_row_bytes, n_x, k, b, y + r, y_stride, rows, b == 0);
-        }
-    }
-}
-
 #define TYPE(name, has_dmin, pairs_fit, group, pieces)                                             \
     void mul_##name##_vnni(const void *w, size_t w_row_bytes, int64_t n_rows, int64_t k,           \
                            const void *x, size_t x_row_bytes, int64_t n_x, float *y,               \
@@ -494,7 +342,10 @@ INLINE void mul(struct type t, const void *w, size_t w_row_bytes, int64_t n_rows
     {                                                                                              \
         struct type t = {load_##name, sizeof(struct block_##name), has_dmin, pairs_fit, group,     \
                          pieces};                                                                  \
-        mul(t, w, w_row_bytes, n_rows, k, x, x_row_bytes, n_x, y, y_stride);                       \
+        if (n_x == 1)                                                                              \
+            mul_one(t, w, w_row_bytes, n_rows, k, x, y);                                           \
+        else                                                                                       \
+            tiles_##name##_vnni(w, w_row_bytes, n_rows, k, x, x_row_bytes, n_x, y, y_stride);      \
     }
 TYPE(q2_k, true, true, 16, natural)
 TYPE(q3_k, false, true, 16, natural)

@@ -54,6 +54,53 @@ INLINE float add_lanes_tree(__m512 v)
     return _mm_cvtss_f32(_mm_add_ss(q, _mm_movehdup_ps(q)));
 }
 
+/* 4x4 transpose of dwords in every 128-bit lane */
+INLINE void transpose_lanes(const __m512i in[4], __m512i out[4])
+{
+    __m512i p = _mm512_unpacklo_epi32(in[0], in[1]), q = _mm512_unpackhi_epi32(in[0], in[1]);
+    __m512i r = _mm512_unpacklo_epi32(in[2], in[3]), s = _mm512_unpackhi_epi32(in[2], in[3]);
+    out[0] = _mm512_unpacklo_epi64(p, r);
+    out[1] = _mm512_unpackhi_epi64(p, r);
+    out[2] = _mm512_unpacklo_epi64(q, s);
+    out[3] = _mm512_unpackhi_epi64(q, s);
+}
+
+/* dword i of 16 bytes at `at` of every row: out[i], in lane r that of row[r] */
+INLINE void transpose4(const uint8_t *const row[16], size_t at, __m512i out[4])
+{
+    __m512i z[4];
+    UNROLL
+    for (int i = 0; i < 4; i++) {
+        z[i] = _mm512_castsi128_si512(_mm_loadu_si128((const void *)(row[i] + at)));
+        z[i] = _mm512_inserti32x4(z[i], _mm_loadu_si128((const void *)(row[i + 4] + at)), 1);
+        z[i] = _mm512_inserti32x4(z[i], _mm_loadu_si128((const void *)(row[i + 8] + at)), 2);
+        z[i] = _mm512_inserti32x4(z[i], _mm_loadu_si128((const void *)(row[i + 12] + at)), 3);
+    }
+    transpose_lanes(z, out);
+}
+
+/* The same of 32 bytes. */
+INLINE void transpose8(const uint8_t *const row[16], size_t at, __m512i out[8])
+{
+    __m512i half[2][4];
+    UNROLL
+    for (int h = 0; h < 2; h++) {
+        __m512i z[4];
+        UNROLL
+        for (int i = 0; i < 4; i++) {
+            const uint8_t *a = row[8 * h + i] + at, *b = row[8 * h + i + 4] + at;
+            z[i] = _mm512_castsi256_si512(_mm256_loadu_si256((const void *)a));
+            z[i] = _mm512_inserti64x4(z[i], _mm256_loadu_si256((const void *)b), 1);
+        }
+        transpose_lanes(z, half[h]);
+    }
+    UNROLL
+    for (int i = 0; i < 4; i++) {
+        out[i] = _mm512_shuffle_i32x4(half[0][i], half[1][i], 0x88);
+        out[i + 4] = _mm512_shuffle_i32x4(half[0][i], half[1][i], 0xdd);
+    }
+}
+
 /* 16x16 transpose of 32-bit words; row i of the result goes to out + 64 * slot[i]. */
 INLINE void transpose16(const __m512i in[16], uint8_t *out, const uint8_t slot[16])
 {

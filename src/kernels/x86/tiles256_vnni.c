@@ -1,0 +1,495 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tiles256_vnni.c - weights in superblocks of 256 times two and more ACT_Q8K rows, for CPUs with
+ * AVX-512 VNNI.
+ *
+ * Why: vpdpbusd multiplies 64 pairs of bytes, and one such instruction (of any multiplication) fits
+ * in a cycle, so what counts is how many others share its pipe. 16 rows stand side by side, four
+ * bytes of each in a vector, and 8 tokens pass over them as broadcasts from memory. A superblock of
+ * 16 rows times one token takes 64 vpdpbusd, one vpmulld per scale (8 or 16), four vpdpwssd for
+ * mins of 32 inputs, and four float operations. Offsets cost none: sums begin at -offset * sum16.
+ *
+ * A tile is filled by transposing the file's words; what follows (bit fields, scales) is then the
+ * same work for 16 rows at once. Weights of 4 bits stay packed in the tile and are spread over 8
+ * tokens: two operations per 16 vpdpbusd, half the memory.
+ *
+ * The order of float additions is that of blocks256_vnni.c. */
+#include "src/kernels/x86/tiles.h"
+#include "src/kernels/x86/wide.h"
+#include "src/tensor/blocks.h"
+
+enum { CHUNK = 8, TOKENS = 8 };
+
+/* One superblock of 16 rows: dword lane r belongs to row r. */
+struct super {
+    __m512i w[64];      /* four inputs each, in order; types of 4 bits: 32, packed as in the file */
+    __m512i scales[16]; /* int32, of group g */
+    __m512i mins[8];    /* int16, of groups 2g and 2g + 1 */
+    __m512 d, dmin;
+};
+
+enum layout {
+    BYTES,     /* w[c] has inputs 4c .. 4c + 3 */
+    NIBBLES64, /* q4_k: w[8z + c] has 64z + 4c .. and, in the high nibbles, 64z + 32 + 4c .. */
+    NIBBLES32, /* iq4_xs: w[4g + c] has 32g + 4c .. and 32g + 16 + 4c .., numbers of a table */
+};
+struct type {
+    void (*fill)(struct super *s, const uint8_t *const row[16], size_t at);
+    int block_bytes;
+    enum layout layout;
+    int group;     /* inputs that share a scale: 16 or 32 */
+    bool has_dmin; /* mins per group */
+    int offset;    /* of the unsigned weights */
+};
+
+INLINE __m512i shift_right(__m512i v, int n)
+{
+    return n > 0 ? _mm512_srli_epi16(v, (unsigned)n) : n < 0 ? _mm512_slli_epi16(v, (unsigned)-n) : v;
+}
+
+/* Where mask has a bit, that of a; else that of b. */
+INLINE __m512i choose(__m512i mask, __m512i a, __m512i b)
+{
+    return _mm512_ternarylogic_epi32(mask, a, b, 0xca);
+}
+
+INLINE __m512i bytes_of(int v) { return _mm512_set1_epi8((char)v); }
+INLINE __m512i words_of(int v) { return _mm512_set1_epi32(v); }
+
+/* The low or high f16 of every dword. */
+INLINE __m512 low_half(__m512i v) { return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(v)); }
+INLINE __m512 high_half(__m512i v) { return low_half(_mm512_srli_epi32(v, 16)); }
+
+/* Bytes of v, the first in the lowest byte, to four vectors of int32. */
+INLINE void spread_unsigned(__m512i v, __m512i out[4])
+{
+    const __m512i low = words_of(255);
+    out[0] = _mm512_and_si512(v, low);
+    out[1] = _mm512_and_si512(_mm512_srli_epi32(v, 8), low);
+    out[2] = _mm512_and_si512(_mm512_srli_epi32(v, 16), low);
+    out[3] = _mm512_srli_epi32(v, 24);
+}
+
+INLINE void spread_signed(__m512i v, __m512i out[4])
+{
+    out[0] = _mm512_srai_epi32(_mm512_slli_epi32(v, 24), 24);
+    out[1] = _mm512_srai_epi32(_mm512_slli_epi32(v, 16), 24);
+    out[2] = _mm512_srai_epi32(_mm512_slli_epi32(v, 8), 24);
+    out[3] = _mm512_srai_epi32(v, 24);
+}
+
+/* Bytes 0, 1 and 2, 3 of v as two 16-bit numbers each. */
+INLINE void spread_pairs(__m512i v, __m512i out[2])
+{
+    const __m512i even = words_of(0x00ff00ff);
+    __m512i e = _mm512_and_si512(v, even), o = _mm512_and_si512(_mm512_srli_epi16(v, 8), even);
+    out[0] = _mm512_mask_mov_epi16(_mm512_slli_epi32(o, 16), 0x55555555, e);
+    out[1] = _mm512_mask_mov_epi16(o, 0x55555555, _mm512_srli_epi32(e, 16));
+}
+
+/* q4_k's and q5_k's first 16 bytes, as in block_scales_k4: 16 rows at once. */
+INLINE void fill_head_k4(struct super *s, const uint8_t *const row[16], size_t at)
+{
+    const __m512i six = words_of(0x3f3f3f3f), four = words_of(0x0f0f0f0f),
+                  top = words_of(0x30303030);
+    __m512i h[4];
+    transpose4(row, at, h);
+    s->d = low_half(h[0]);
+    s->dmin = high_half(h[0]);
+    __m512i a = h[1], b = h[2], c = h[3];
+    spread_unsigned(_mm512_and_si512(a, six), s->scales);
+    spread_unsigned(_mm512_or_si512(_mm512_and_si512(c, four),
+                                    _mm512_and_si512(_mm512_srli_epi32(a, 2), top)),
+                    s->scales + 4);
+    spread_pairs(_mm512_and_si512(b, six), s->mins);
+    spread_pairs(_mm512_or_si512(_mm512_and_si512(_mm512_srli_epi32(c, 4), four),
+                                 _mm512_and_si512(_mm512_srli_epi32(b, 2), top)),
+                 s->mins + 2);
+}
+
+INLINE void fill_q4_k(struct super *s, const uint8_t *const row[16], size_t at)
+{
+    fill_head_k4(s, row, at);
+    UNROLL
+    for (int z = 0; z < 4; z++)
+        transpose8(row, at + offsetof(struct block_q4_k, qs) + 32 * (size_t)z, s->w + 8 * z);
+}
+
+INLINE void fill_q5_k(struct super *s, const uint8_t *const row[16], size_t at)
+{
+    const __m512i low = bytes_of(15), five = bytes_of(31);
+    __m512i h[8];
+    fill_head_k4(s, row, at);
+    transpose8(row, at + offsetof(struct block_q5_k, qh), h);
+    UNROLL
+    for (int z = 0; z < 4; z++) {
+        __m512i v[8];
+        transpose8(row, at + offsetof(struct block_q5_k, qs) + 32 * (size_t)z, v);
+        UNROLL
+        for (int c = 0; c < 8; c++) {
+            /* bits 2z and 2z + 1 as bit 4 */
+            __m512i lo = choose(low, v[c], shift_right(h[c], 2 * z - 4));
+            __m512i hi = choose(low, shift_right(v[c], 4), shift_right(h[c], 2 * z - 3));
+            s->w[16 * z + c] = _mm512_and_si512(lo, five);
+            s->w[16 * z + 8 + c] = _mm512_and_si512(hi, five);
+        }
+    }
+}
+
+INLINE void fill_q6_k(struct super *s, const uint8_t *const row[16], size_t at)
+{
+    const __m512i low = bytes_of(15), six = bytes_of(63);
+    UNROLL
+    for (int i = 0; i < 2; i++) {
+        __m512i v[16], h[8];
+        size_t ql = at + offsetof(struct block_q6_k, ql) + 64 * (size_t)i;
+        transpose8(row, ql, v);
+        transpose8(row, ql + 32, v + 8);
+        transpose8(row, at + offsetof(struct block_q6_k, qh) + 32 * (size_t)i, h);
+        UNROLL
+        for (int c = 0; c < 8; c++) {
+            __m512i q[4] = {choose(low, v[c], shift_right(h[c], -4)),
+                            choose(low, v[8 + c], shift_right(h[c], -2)),
+                            choose(low, shift_right(v[c], 4), h[c]),
+                            choose(low, shift_right(v[8 + c], 4), shift_right(h[c], 2))};
+            UNROLL
+            for (int e = 0; e < 4; e++)
+                s->w[32 * i + 8 * e + c] = _mm512_and_si512(q[e], six);
+        }
+    }
+    __m512i h[4];
+    transpose4(row, at + offsetof(struct block_q6_k, scales), h);
+    UNROLL
+    for (int i = 0; i < 4; i++)
+        spread_signed(h[i], s->scales + 4 * i);
+    transpose4(row, at + offsetof(struct block_q6_k, d) - 14, h); /* d is in their last two bytes */
+    s->d = high_half(h[3]);
+}
+
+INLINE void fill_q2_k(struct super *s, const uint8_t *const row[16], size_t at)
+{
+    const __m512i low = bytes_of(3), four = bytes_of(15);
+    UNROLL
+    for (int i = 0; i < 2; i++) {
+        __m512i v[8];
+        transpose8(row, at + offsetof(struct block_q2_k, qs) + 32 * (size_t)i, v);
+        UNROLL
+        for (int c = 0; c < 8; c++)
+            UNROLL
+            for (int e = 0; e < 4; e++)
+                s->w[32 * i + 8 * e + c] = _mm512_and_si512(shift_right(v[c], 2 * e), low);
+    }
+    __m512i h[4];
+    transpose4(row, at + offsetof(struct block_q2_k, scales), h);
+    UNROLL
+    for (int i = 0; i < 4; i++) {
+        spread_unsigned(_mm512_and_si512(h[i], four), s->scales + 4 * i);
+        spread_pairs(_mm512_and_si512(shift_right(h[i], 4), four), s->mins + 2 * i);
+    }
+    transpose4(row, at + offsetof(struct block_q2_k, d) - 12, h); /* the last dword: d and dmin */
+    s->d = low_half(h[3]);
+    s->dmin = high_half(h[3]);
+}
+
+INLINE void fill_q3_k(struct super *s, const uint8_t *const row[16], size_t at)
+{
+    const __m512i low = bytes_of(3), three = bytes_of(7), four = words_of(0x0f0f0f0f),
+                  top = words_of(0x30303030);
+    __m512i m[8], h[4];
+    transpose8(row, at + offsetof(struct block_q3_k, hmask), m);
+    UNROLL
+    for (int i = 0; i < 2; i++) {
+        __m512i v[8];
+        transpose8(row, at + offsetof(struct block_q3_k, qs) + 32 * (size_t)i, v);
+        UNROLL
+        for (int c = 0; c < 8; c++)
+            UNROLL
+            for (int e = 0; e < 4; e++) {
+                /* bit 4i + e of the mask as bit 2 */
+                __m512i bit = shift_right(m[c], 4 * i + e - 2);
+                __m512i q = choose(low, shift_right(v[c], 2 * e), bit);
+                s->w[32 * i + 8 * e + c] = _mm512_and_si512(q, three);
+            }
+    }
+    /* as in block_scales_q3 */
+    transpose4(row, at + offsetof(struct block_q3_k, scales) - 4, h);
+    __m512i a = h[1], b = h[2], c = h[3];
+    __m512i sc[4] = {choose(four, a, _mm512_and_si512(_mm512_slli_epi32(c, 4), top)),
+                     choose(four, b, _mm512_and_si512(_mm512_slli_epi32(c, 2), top)),
+                     choose(four, _mm512_srli_epi32(a, 4), _mm512_and_si512(c, top)),
+                     choose(four, _mm512_srli_epi32(b, 4),
+                            _mm512_and_si512(_mm512_srli_epi32(c, 2), top))};
+    UNROLL
+    for (int i = 0; i < 4; i++)
+        spread_signed(_mm512_sub_epi8(sc[i], bytes_of(32)), s->scales + 4 * i);
+    transpose4(row, at + offsetof(struct block_q3_k, d) - 14, h);
+    s->d = high_half(h[3]);
+}
+
+INLINE void fill_iq4_xs(struct super *s, const uint8_t *const row[16], size_t at)
+{
+    UNROLL
+    for (int z = 0; z < 4; z++)
+        transpose8(row, at + offsetof(struct block_iq4_xs, qs) + 32 * (size_t)z, s->w + 8 * z);
+    __m512i h[4];
+    transpose4(row, at, h); /* d and scales_h; scales_l */
+    s->d = low_half(h[0]);
+    UNROLL
+    for (int g = 0; g < 8; g++) {
+        __m512i lo = _mm512_and_si512(_mm512_srli_epi32(h[1], 4 * (unsigned)g), words_of(15));
+        __m512i hi = _mm512_and_si512(_mm512_srli_epi32(h[0], 16 + 2 * (unsigned)g), words_of(3));
+        s->scales[g] = _mm512_sub_epi32(_mm512_or_si512(lo, _mm512_slli_epi32(hi, 4)),
+                                        words_of(32));
+    }
+}
+
+/* Some tokens' activations of one superblock: token i's bytes begin at q + i * stride. */
+struct acts {
+    const int8_t *q;
+    const int16_t *sum16, *sum32;
+    const float *d;
+    size_t stride; /* in bytes, of all four */
+};
+
+INLINE const void *of_token(const void *p, size_t stride, int i)
+{
+    return (const char *)p + (size_t)i * stride;
+}
+
+INLINE __m512i broadcast4(const void *p)
+{
+    int32_t v;
+    memcpy(&v, p, 4);
+    return _mm512_set1_epi32(v);
+}
+
+/* p[i] += w (four inputs of 16 rows) times inputs at.. of token i */
+INLINE void add_products(__m512i w, const struct acts *x, int at, const int n, __m512i p[TOKENS])
+{
+    UNROLL
+    for (int i = 0; i < n; i++)
+        p[i] = _mm512_dpbusd_epi32(p[i], w, broadcast4(of_token(x->q + at, x->stride, i)));
+}
+
+/* dot[i] += scale * p[i] */
+INLINE void add_scaled(__m512i scale, const int n, const __m512i p[TOKENS], __m512i dot[TOKENS])
+{
+    UNROLL
+    for (int i = 0; i < n; i++)
+        dot[i] = _mm512_add_epi32(dot[i], _mm512_mullo_epi32(p[i], scale));
+}
+
+/* Where the sums of the group of inputs at.. begin. */
+INLINE void begin_group(struct type t, const struct acts *x, int at, const int n,
+                        __m512i p[TOKENS])
+{
+    UNROLL
+    for (int i = 0; i < n; i++) {
+        if (!t.offset) {
+            p[i] = _mm512_setzero_si512();
+            continue;
+        }
+        const int16_t *sum = t.group == 16 ? x->sum16 + at / 16 : x->sum32 + at / 32;
+        int16_t v;
+        memcpy(&v, of_token(sum, x->stride, i), 2);
+        p[i] = _mm512_set1_epi32(-t.offset * v);
+    }
+}
+
+INLINE void dot_bytes(struct type t, const struct super *s, const struct acts *x, const int n,
+                      __m512i dot[TOKENS])
+{
+    for (int g = 0; g < 256 / t.group; g++) {
+        __m512i p[TOKENS];
+        begin_group(t, x, t.group * g, n, p);
+        UNROLL
+        for (int c = 0; c < t.group / 4; c++)
+            add_products(s->w[t.group / 4 * g + c], x, t.group * g + 4 * c, n, p);
+        add_scaled(s->scales[g], n, p, dot);
+    }
+}
+
+INLINE void dot_nibbles64(struct type t, const struct super *s, const struct acts *x, const int n,
+                          __m512i dot[TOKENS])
+{
+    const __m512i low = bytes_of(15);
+    for (int z = 0; z < 4; z++) {
+        __m512i p[TOKENS], q[TOKENS];
+        begin_group(t, x, 64 * z, n, p);
+        begin_group(t, x, 64 * z + 32, n, q);
+        UNROLL
+        for (int c = 0; c < 8; c++) {
+            __m512i v = s->w[8 * z + c];
+            add_products(_mm512_and_si512(v, low), x, 64 * z + 4 * c, n, p);
+            add_products(_mm512_and_si512(shift_right(v, 4), low), x, 64 * z + 32 + 4 * c, n, q);
+        }
+        add_scaled(s->scales[2 * z], n, p, dot);
+        add_scaled(s->scales[2 * z + 1], n, q, dot);
+    }
+}
+
+INLINE void dot_nibbles32(struct type t, const struct super *s, const struct acts *x, const int n,
+                          __m512i dot[TOKENS])
+{
+    static const int8_t values[16] = IQ4_TABLE;
+    const __m512i low = bytes_of(15);
+    const __m512i table = _mm512_xor_si512(
+        _mm512_broadcast_i32x4(_mm_loadu_si128((const void *)values)), bytes_of(-128));
+    for (int g = 0; g < 8; g++) {
+        __m512i p[TOKENS];
+        begin_group(t, x, 32 * g, n, p);
+        UNROLL
+        for (int c = 0; c < 4; c++) {
+            __m512i v = s->w[4 * g + c], hi = _mm512_and_si512(shift_right(v, 4), low);
+            add_products(_mm512_shuffle_epi8(table, _mm512_and_si512(v, low)), x, 32 * g + 4 * c, n,
+                         p);
+            add_products(_mm512_shuffle_epi8(table, hi), x, 32 * g + 16 + 4 * c, n, p);
+        }
+        add_scaled(s->scales[g], n, p, dot);
+    }
+}
+
+/* mins[i] = sum over groups of min * sum of x */
+INLINE void sum_mins(struct type t, const struct super *s, const struct acts *x, const int n,
+                     __m512i mins[TOKENS])
+{
+    const int16_t *sums = t.group == 16 ? x->sum16 : x->sum32;
+    UNROLL
+    for (int i = 0; i < n; i++)
+        mins[i] = _mm512_setzero_si512();
+    UNROLL
+    for (int g = 0; g < 128 / t.group; g++)
+        UNROLL
+        for (int i = 0; i < n; i++)
+            mins[i] = _mm512_dpwssd_epi32(mins[i], s->mins[g],
+                                          broadcast4(of_token(sums + 2 * g, x->stride, i)));
+}
+
+/* to[i] = from[i] + one superblock of 16 rows times token i */
+INLINE void add_super(struct type t, const struct super *s, const struct acts *x, const int n,
+                      const __m512 from[TOKENS], __m512 to[TOKENS])
+{
+    __m512i dot[TOKENS], mins[TOKENS];
+    UNROLL
+    for (int i = 0; i < n; i++)
+        dot[i] = _mm512_setzero_si512();
+    if (t.layout == NIBBLES64) dot_nibbles64(t, s, x, n, dot);
+    else if (t.layout == NIBBLES32) dot_nibbles32(t, s, x, n, dot);
+    else dot_bytes(t, s, x, n, dot);
+    if (t.has_dmin) sum_mins(t, s, x, n, mins);
+    UNROLL
+    for (int i = 0; i < n; i++) {
+        float d;
+        memcpy(&d, of_token(x->d, x->stride, i), 4);
+        __m512 dx = _mm512_set1_ps(d);
+        __m512 v = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot[i]), _mm512_mul_ps(s->d, dx), from[i]);
+        if (t.has_dmin)
+            v = _mm512_fnmadd_ps(_mm512_cvtepi32_ps(mins[i]), _mm512_mul_ps(s->dmin, dx), v);
+        to[i] = v;
+    }
+}
+
+/* Part of the weights that the next tile will want: n_rows rows from p on, one stretch of each. */
+struct ahead {
+    const uint8_t *p;
+    int64_t n_rows;
+};
+
+/* Every pass of tokens fetches some of them, so that memory works while numbers are multiplied. */
+INLINE struct ahead ahead_of(const uint8_t *next, size_t w_row_bytes, int64_t n_x, int64_t i)
+{
+    int64_t n_passes = (n_x + TOKENS - 1) / TOKENS, n = (16 + n_passes - 1) / n_passes;
+    int64_t r = i / TOKENS * n;
+    return (struct ahead){next + (size_t)r * w_row_bytes, r >= 16 ? 0 : r + n > 16 ? 16 - r : n};
+}
+
+/* y[t*y_stride + r] (+)= tile times n tokens; n is a constant where this is called */
+INLINE void mul_tokens(struct type t, const struct super *tile, const struct span *c,
+                       struct ahead ahead, const char *x, const int n, float *y)
+{
+    static const __m512 zero[TOKENS];
+    __m512 lanes[4][TOKENS];
+    struct acts a = {(const int8_t *)x + 256 * c->block,
+                     (const int16_t *)(const void *)(x + act_q8k_sum16(c->k)) + 16 * c->block,
+                     (const int16_t *)(const void *)(x + act_q8k_sum32(c->k)) + 8 * c->block,
+                     (const float *)(const void *)(x + act_q8k_d(c->k)) + c->block, c->x_row_bytes};
+    for (int i = 0; i < n; i++) /* a store that misses would hold up all later ones */
+        _mm_prefetch((const char *)(y + (size_t)i * c->y_stride), _MM_HINT_T0);
+    for (int64_t b = 0; b < c->n_blocks; b++) {
+        for (int64_t r = 0; r < ahead.n_rows; r++)
+            for (int z = 0; z < t.block_bytes; z += 64)
+                _mm_prefetch(ahead.p + (size_t)r * c->w_row_bytes + z, _MM_HINT_T1);
+        ahead.p += t.block_bytes;
+        add_super(t, tile + b, &a, n, b < 4 ? zero : lanes[b % 4], lanes[b % 4]);
+        a.q += 256;
+        a.sum16 += 16;
+        a.sum32 += 8;
+        a.d++;
+    }
+    for (int64_t e = c->n_blocks; e < 4; e++)
+        memcpy(lanes[e], zero, sizeof zero);
+    __mmask16 rows = (__mmask16)((1u << c->n_rows) - 1);
+    UNROLL
+    for (int i = 0; i < n; i++) {
+        float *out = y + (size_t)i * c->y_stride;
+        __m512 v = c->block ? _mm512_maskz_loadu_ps(rows, out) : _mm512_setzero_ps();
+        __m512 s = _mm512_add_ps(_mm512_add_ps(lanes[0][i], lanes[2][i]),
+                                 _mm512_add_ps(lanes[1][i], lanes[3][i]));
+        _mm512_mask_storeu_ps(out, rows, _mm512_add_ps(v, s));
+    }
+}
+
+INLINE void mul_tile(struct type t, const struct span *c, const uint8_t *const row[16],
+                     const uint8_t *next, const char *x, int64_t n_x, float *y)
+{
+    struct super tile[CHUNK];
+    for (int64_t b = 0; b < c->n_blocks; b++)
+        t.fill(&tile[b], row, (size_t)(c->block + b) * (size_t)t.block_bytes);
+    int64_t i = 0;
+#define TOKENS_OF(n)                                                                               \
+    for (; i + n <= n_x; i += n)                                                                   \
+        mul_tokens(t, tile, c, ahead_of(next, c->w_row_bytes, n_x, i),                             \
+                   x + (size_t)i * c->x_row_bytes, n, y + (size_t)i * c->y_stride);
+    TOKENS_OF(8)
+    TOKENS_OF(4)
+    TOKENS_OF(2)
+    TOKENS_OF(1)
+#undef TOKENS_OF
+}
+
+INLINE void mul(struct type t, const void *w, size_t w_row_bytes, int64_t n_rows, int64_t k,
+                const void *x, size_t x_row_bytes, int64_t n_x, float *y, size_t y_stride)
+{
+    const int64_t n_blocks = k / 256, n_chunks = n_blocks ? (n_blocks + CHUNK - 1) / CHUNK : 1;
+    const int64_t n_tiles = (n_rows + 15) / 16;
+    const bool rows_outside = (size_t)n_x * x_row_bytes <= TILES_STREAM_BYTES;
+    for (int64_t i = 0; i < n_chunks * n_tiles; i++) {
+        struct place p = place_of(i, n_chunks, n_tiles, rows_outside);
+        struct place q = place_of(i + 1, n_chunks, n_tiles, rows_outside);
+        struct span c = {.k = k, .w_row_bytes = w_row_bytes, .x_row_bytes = x_row_bytes,
+                         .y_stride = y_stride, .block = CHUNK * p.chunk};
+        c.n_rows = n_rows - p.row < 16 ? n_rows - p.row : 16;
+        c.n_blocks = n_blocks - c.block < CHUNK ? n_blocks - c.block : CHUNK;
+        const uint8_t *row[16];
+        for (int64_t r = 0; r < 16; r++) /* beyond the last row the last */
+            row[r] = (const uint8_t *)w +
+                     (size_t)(p.row + (r < c.n_rows ? r : c.n_rows - 1)) * w_row_bytes;
+        const uint8_t *next = (const uint8_t *)w + (size_t)q.row * w_row_bytes +
+                              (size_t)(CHUNK * q.chunk * t.block_bytes);
+        mul_tile(t, &c, row, next, x, n_x, y + p.row);
+    }
+}
+
+#define TYPE(name, ...)                                                                            \
+    void tiles_##name##_vnni(const void *w, size_t w_row_bytes, int64_t n_rows, int64_t k,         \
+                             const void *x, size_t x_row_bytes, int64_t n_x, float *y,             \
+                             size_t y_stride)                                                      \
+    {                                                                                              \
+        struct type t = {fill_##name, sizeof(struct block_##name), __VA_ARGS__};                   \
+        mul(t, w, w_row_bytes, n_rows, k, x, x_row_bytes, n_x, y, y_stride);                       \
+    }
+TYPE(q2_k, BYTES, 16, true, 0)
+TYPE(q3_k, BYTES, 16, false, 4)
+TYPE(q4_k, NIBBLES64, 32, true, 0)
+TYPE(q5_k, BYTES, 32, true, 0)
+TYPE(q6_k, BYTES, 16, false, 32)
+TYPE(iq4_xs, NIBBLES32, 32, false, 128)
