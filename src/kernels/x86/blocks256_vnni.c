@@ -12,8 +12,7 @@
  *
  * One token: vpmaddubsw, then vpdpwssd with 16-bit scales: 2 operations per 64 weights beside the
  * unpacking (63 * 127 * 2 fits 16 bits; iq4's 241 does not and takes vpdpbusd, vpmulld, vpaddd).
- * Tiles: 16 rows side by side; per group of 32 (16) inputs and token 8 (4) vpdpbusd, one vpmulld
- * and one vpaddd. */
+ * Several tokens: tiles256_vnni.c. */
 #include "src/kernels/x86/tiles.h"
 #include "src/kernels/x86/wide.h"
 #include "src/tensor/blocks.h"

@@ -12,13 +12,12 @@
  * One token: four blocks at a time, elements 0..15 of each in one vector and 16..31 in another,
  * so that each 128-bit lane belongs to one block. 16 blocks share one conversion, scaling and fma:
  * about 3.5 vector operations per block.
- * Tiles: 16 rows side by side, four bytes of each per vector (the transpose costs 2 operations per
- * block and row, once per call); activations come as 32-bit broadcasts from memory: 8 of 11 or 12
- * operations are vpdpbusd. Weights of a tile: 32 KB; read once per 8 tokens. */
+ * Several tokens: tiles32_vnni.c. */
+#include "src/kernels/x86/tiles.h"
 #include "src/kernels/x86/wide.h"
 #include "src/tensor/blocks.h"
 
-enum { CHUNK = 64, TOKENS = 8, ROWS = 16 };
+enum { CHUNK = 64 };
 
 /* Four blocks, as bytes with their offset, and their headers: d of 4 blocks, m of 4 (f16). */
 struct group {
@@ -286,143 +285,16 @@ INLINE void mul_one(struct type t, const uint8_t *w, size_t w_row_bytes, int64_t
     }
 }
 
-/* Up to 64 blocks of 16 rows, ready to be multiplied. */
-struct tile {
-    _Alignas(64) uint8_t w[CHUNK * 8][ROWS][4]; /* [block, four inputs][row][input] */
-    _Alignas(64) float d[CHUNK][ROWS], m[CHUNK][ROWS];
-};
-
-/* Vector dword i of `lo` is inputs 4(i%4).. of block i/4; of `hi` inputs 16 + 4(i%4).. */
-static const uint8_t lo_slots[16] = {0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27};
-static const uint8_t hi_slots[16] = {4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31};
-
-INLINE void fill_tile(struct type t, struct tile *tile, const uint8_t *w, size_t w_row_bytes,
-                      int64_t n_rows, int64_t n_blocks)
-{
-    for (int64_t b = 0; b < n_blocks; b += 4) {
-        __m512i lo[ROWS], hi[ROWS], head[ROWS];
-        for (int64_t r = 0; r < ROWS; r++) {
-            const uint8_t *p = w + (size_t)(r < n_rows ? r : n_rows - 1) * w_row_bytes +
-                               (size_t)b * (size_t)t.block_bytes;
-            uint8_t copy[4 * 34] = {0};
-            if (n_blocks - b < 4) {
-                memcpy(copy, p, (size_t)(n_blocks - b) * (size_t)t.block_bytes);
-                p = copy;
-            }
-            struct group g = t.load(p);
-            lo[r] = g.lo;
-            hi[r] = g.hi;
-            head[r] = _mm512_castps_si512(_mm512_castps256_ps512(_mm256_cvtph_ps(g.head)));
-        }
-        _Alignas(64) float heads[16][ROWS];
-        static const uint8_t plain[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-        transpose16(lo, (uint8_t *)tile->w[8 * b], lo_slots);
-        transpose16(hi, (uint8_t *)tile->w[8 * b], hi_slots);
-        transpose16(head, (uint8_t *)heads, plain);
-        memcpy(tile->d[b], heads, 4 * sizeof heads[0]);
-        memcpy(tile->m[b], heads + 4, 4 * sizeof heads[0]);
-    }
-}
-
-/* y[t*y_stride + r] (+)= tile times n tokens; n is a constant where this is called */
-INLINE void mul_tokens(struct type t, const struct tile *tile, int64_t n_blocks, const char *x,
-                       size_t x_row_bytes, int64_t k, int64_t block, const int n, float *y,
-                       size_t y_stride, __mmask16 rows, bool first)
-{
-    __m512 lanes[16][TOKENS];
-    struct act acts[TOKENS];
-    _Alignas(64) int32_t bias[TOKENS][CHUNK];
-    UNROLL
-    for (int i = 0; i < n; i++) {
-        acts[i] = act_at(x + (size_t)i * x_row_bytes, k, block);
-        for (int64_t b = 0; t.offset && b < n_blocks; b++)
-            bias[i][b] = -t.offset * acts[i].sum[b];
-    }
-    UNROLL
-    for (int e = 0; e < 16; e++)
-        UNROLL
-        for (int i = 0; i < n; i++)
-            lanes[e][i] = _mm512_setzero_ps();
-    for (int64_t b = 0; b < n_blocks; b++) {
-        __m512i sum[TOKENS];
-        UNROLL
-        for (int i = 0; i < n; i++)
-            sum[i] = t.offset ? _mm512_set1_epi32(bias[i][b]) : _mm512_setzero_si512();
-        UNROLL
-        for (int c = 0; c < 8; c++) {
-            __m512i w = _mm512_load_si512(tile->w[8 * b + c]);
-            UNROLL
-            for (int i = 0; i < n; i++) {
-                int32_t four;
-                memcpy(&four, acts[i].q + 32 * b + 4 * c, 4);
-                sum[i] = _mm512_dpbusd_epi32(sum[i], w, _mm512_set1_epi32(four));
-            }
-        }
-        __m512 d = _mm512_load_ps(tile->d[b]), m = _mm512_load_ps(tile->m[b]);
-        UNROLL
-        for (int i = 0; i < n; i++) {
-            __m512 scale = _mm512_mul_ps(d, _mm512_set1_ps(acts[i].d[b]));
-            __m512 v = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum[i]), scale, lanes[b % 16][i]);
-            if (t.has_m) v = _mm512_fmadd_ps(m, _mm512_set1_ps(acts[i].s[b]), v);
-            lanes[b % 16][i] = v;
-        }
-    }
-    UNROLL
-    for (int i = 0; i < n; i++) {
-        for (int half = 8; half; half /= 2)
-            UNROLL
-            for (int e = 0; e < half; e++)
-                lanes[e][i] = _mm512_add_ps(lanes[e][i], lanes[e + half][i]);
-        float *out = y + (size_t)i * y_stride;
-        __m512 v = first ? _mm512_setzero_ps() : _mm512_maskz_loadu_ps(rows, out);
-        _mm512_mask_storeu_ps(out, rows, _mm512_add_ps(v, lanes[0][i]));
-    }
-}
-
-INLINE void mul_tile(struct type t, const struct tile *tile, int64_t n_blocks, const char *x,
-                     size_t x_row_bytes, int64_t n_x, int64_t k, int64_t block, float *y,
-                     size_t y_stride, __mmask16 rows, bool first)
-{
-    int64_t i = 0;
-#define TOKENS_OF(n)                                                                               \
-    for (; i + n <= n_x; i += n)                                                                   \
-        mul_tokens(t, tile, n_blocks, x + (size_t)i * x_row_bytes, x_row_bytes, k, block, n,       \
-                   y + (size_t)i * y_stride, y_stride, rows, first);
-    TOKENS_OF(8)
-    TOKENS_OF(4)
-    TOKENS_OF(2)
-    TOKENS_OF(1)
-}
-
-INLINE void mul(struct type t, const void *w, size_t w_row_bytes, int64_t n_rows, int64_t k,
-                const void *x, size_t x_row_bytes, int64_t n_x, float *y, size_t y_stride)
-{
-    if (n_x == 1) {
-        mul_one(t, w, w_row_bytes, n_rows, k, x, y);
-        return;
-    }
-    struct tile tile;
-    int64_t n_blocks = k / 32;
-    for (int64_t r = 0; r < n_rows; r += ROWS) {
-        int64_t n = n_rows - r < ROWS ? n_rows - r : ROWS;
-        __mmask16 rows = (__mmask16)((1u << n) - 1);
-        for (int64_t b = 0; b == 0 || b < n_blocks; b += CHUNK) {
-            int64_t n_b = n_blocks - b < CHUNK ? n_blocks - b : CHUNK;
-            const uint8_t *p = (const uint8_t *)w + (size_t)r * w_row_bytes +
-                               (size_t)b * (size_t)t.block_bytes;
-            fill_tile(t, &tile, p, w_row_bytes, n, n_b);
-            mul_tile(t, &tile, n_b, x, x_row_bytes, n_x, k, b, y + r, y_stride, rows, b == 0);
-        }
-    }
-}
-
 #define TYPE(name, offset, has_m)                                                                  \
     void mul_##name##_vnni(const void *w, size_t w_row_bytes, int64_t n_rows, int64_t k,           \
                            const void *x, size_t x_row_bytes, int64_t n_x, float *y,               \
                            size_t y_stride)                                                        \
     {                                                                                              \
         struct type t = {load_##name, sizeof(struct block_##name), offset, has_m};                 \
-        mul(t, w, w_row_bytes, n_rows, k, x, x_row_bytes, n_x, y, y_stride);                       \
+        if (n_x == 1)                                                                              \
+            mul_one(t, w, w_row_bytes, n_rows, k, x, y);                                           \
+        else                                                                                       \
+            tiles_##name##_vnni(w, w_row_bytes, n_rows, k, x, x_row_bytes, n_x, y, y_stride);      \
     }
 TYPE(q4_0, 8, false)
 TYPE(q4_1, 0, true)

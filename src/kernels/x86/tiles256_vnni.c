@@ -13,11 +13,10 @@
  * tokens: two operations per 16 vpdpbusd, half the memory.
  *
  * The order of float additions is that of blocks256_vnni.c. */
-#include "src/kernels/x86/tiles.h"
-#include "src/kernels/x86/wide.h"
+#include "src/kernels/x86/tiles_vnni.h"
 #include "src/tensor/blocks.h"
 
-enum { CHUNK = 8, TOKENS = 8 };
+enum { CHUNK = 8, TOKENS = TILE_TOKENS };
 
 /* One superblock of 16 rows: dword lane r belongs to row r. */
 struct super {
@@ -40,24 +39,6 @@ struct type {
     bool has_dmin; /* mins per group */
     int offset;    /* of the unsigned weights */
 };
-
-INLINE __m512i shift_right(__m512i v, int n)
-{
-    return n > 0 ? _mm512_srli_epi16(v, (unsigned)n) : n < 0 ? _mm512_slli_epi16(v, (unsigned)-n) : v;
-}
-
-/* Where mask has a bit, that of a; else that of b. */
-INLINE __m512i choose(__m512i mask, __m512i a, __m512i b)
-{
-    return _mm512_ternarylogic_epi32(mask, a, b, 0xca);
-}
-
-INLINE __m512i bytes_of(int v) { return _mm512_set1_epi8((char)v); }
-INLINE __m512i words_of(int v) { return _mm512_set1_epi32(v); }
-
-/* The low or high f16 of every dword. */
-INLINE __m512 low_half(__m512i v) { return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(v)); }
-INLINE __m512 high_half(__m512i v) { return low_half(_mm512_srli_epi32(v, 16)); }
 
 /* Bytes of v, the first in the lowest byte, to four vectors of int32. */
 INLINE void spread_unsigned(__m512i v, __m512i out[4])
@@ -250,18 +231,6 @@ struct acts {
     size_t stride; /* in bytes, of all four */
 };
 
-INLINE const void *of_token(const void *p, size_t stride, int i)
-{
-    return (const char *)p + (size_t)i * stride;
-}
-
-INLINE __m512i broadcast4(const void *p)
-{
-    int32_t v;
-    memcpy(&v, p, 4);
-    return _mm512_set1_epi32(v);
-}
-
 /* p[i] += w (four inputs of 16 rows) times inputs at.. of token i */
 INLINE void add_products(__m512i w, const struct acts *x, int at, const int n, __m512i p[TOKENS])
 {
@@ -388,20 +357,6 @@ INLINE void add_super(struct type t, const struct super *s, const struct acts *x
     }
 }
 
-/* Part of the weights that the next tile will want: n_rows rows from p on, one stretch of each. */
-struct ahead {
-    const uint8_t *p;
-    int64_t n_rows;
-};
-
-/* Every pass of tokens fetches some of them, so that memory works while numbers are multiplied. */
-INLINE struct ahead ahead_of(const uint8_t *next, size_t w_row_bytes, int64_t n_x, int64_t i)
-{
-    int64_t n_passes = (n_x + TOKENS - 1) / TOKENS, n = (16 + n_passes - 1) / n_passes;
-    int64_t r = i / TOKENS * n;
-    return (struct ahead){next + (size_t)r * w_row_bytes, r >= 16 ? 0 : r + n > 16 ? 16 - r : n};
-}
-
 /* y[t*y_stride + r] (+)= tile times n tokens; n is a constant where this is called */
 INLINE void mul_tokens(struct type t, const struct super *tile, const struct span *c,
                        struct ahead ahead, const char *x, const int n, float *y)
@@ -412,13 +367,9 @@ INLINE void mul_tokens(struct type t, const struct super *tile, const struct spa
                      (const int16_t *)(const void *)(x + act_q8k_sum16(c->k)) + 16 * c->block,
                      (const int16_t *)(const void *)(x + act_q8k_sum32(c->k)) + 8 * c->block,
                      (const float *)(const void *)(x + act_q8k_d(c->k)) + c->block, c->x_row_bytes};
-    for (int i = 0; i < n; i++) /* a store that misses would hold up all later ones */
-        _mm_prefetch((const char *)(y + (size_t)i * c->y_stride), _MM_HINT_T0);
+    fetch_y(y, c->y_stride, n);
     for (int64_t b = 0; b < c->n_blocks; b++) {
-        for (int64_t r = 0; r < ahead.n_rows; r++)
-            for (int z = 0; z < t.block_bytes; z += 64)
-                _mm_prefetch(ahead.p + (size_t)r * c->w_row_bytes + z, _MM_HINT_T1);
-        ahead.p += t.block_bytes;
+        fetch_ahead(&ahead, c->w_row_bytes, t.block_bytes);
         add_super(t, tile + b, &a, n, b < 4 ? zero : lanes[b % 4], lanes[b % 4]);
         a.q += 256;
         a.sum16 += 16;
@@ -439,16 +390,16 @@ INLINE void mul_tokens(struct type t, const struct super *tile, const struct spa
 }
 
 INLINE void mul_tile(struct type t, const struct span *c, const uint8_t *const row[16],
-                     const uint8_t *next, const char *x, int64_t n_x, float *y)
+                     const uint8_t *next, float *y)
 {
     struct super tile[CHUNK];
     for (int64_t b = 0; b < c->n_blocks; b++)
         t.fill(&tile[b], row, (size_t)(c->block + b) * (size_t)t.block_bytes);
     int64_t i = 0;
 #define TOKENS_OF(n)                                                                               \
-    for (; i + n <= n_x; i += n)                                                                   \
-        mul_tokens(t, tile, c, ahead_of(next, c->w_row_bytes, n_x, i),                             \
-                   x + (size_t)i * c->x_row_bytes, n, y + (size_t)i * c->y_stride);
+    for (; i + n <= c->n_x; i += n)                                                                \
+        mul_tokens(t, tile, c, ahead_of(c, next, i), c->x + (size_t)i * c->x_row_bytes, n,         \
+                   y + (size_t)i * c->y_stride);
     TOKENS_OF(8)
     TOKENS_OF(4)
     TOKENS_OF(2)
@@ -456,36 +407,20 @@ INLINE void mul_tile(struct type t, const struct span *c, const uint8_t *const r
 #undef TOKENS_OF
 }
 
-INLINE void mul(struct type t, const void *w, size_t w_row_bytes, int64_t n_rows, int64_t k,
-                const void *x, size_t x_row_bytes, int64_t n_x, float *y, size_t y_stride)
-{
-    const int64_t n_blocks = k / 256, n_chunks = n_blocks ? (n_blocks + CHUNK - 1) / CHUNK : 1;
-    const int64_t n_tiles = (n_rows + 15) / 16;
-    const bool rows_outside = (size_t)n_x * x_row_bytes <= TILES_STREAM_BYTES;
-    for (int64_t i = 0; i < n_chunks * n_tiles; i++) {
-        struct place p = place_of(i, n_chunks, n_tiles, rows_outside);
-        struct place q = place_of(i + 1, n_chunks, n_tiles, rows_outside);
-        struct span c = {.k = k, .w_row_bytes = w_row_bytes, .x_row_bytes = x_row_bytes,
-                         .y_stride = y_stride, .block = CHUNK * p.chunk};
-        c.n_rows = n_rows - p.row < 16 ? n_rows - p.row : 16;
-        c.n_blocks = n_blocks - c.block < CHUNK ? n_blocks - c.block : CHUNK;
-        const uint8_t *row[16];
-        for (int64_t r = 0; r < 16; r++) /* beyond the last row the last */
-            row[r] = (const uint8_t *)w +
-                     (size_t)(p.row + (r < c.n_rows ? r : c.n_rows - 1)) * w_row_bytes;
-        const uint8_t *next = (const uint8_t *)w + (size_t)q.row * w_row_bytes +
-                              (size_t)(CHUNK * q.chunk * t.block_bytes);
-        mul_tile(t, &c, row, next, x, n_x, y + p.row);
-    }
-}
-
 #define TYPE(name, ...)                                                                            \
+    static void mul_tile_##name(const struct span *c, const uint8_t *const row[16],                \
+                                const uint8_t *next, float *y)                                     \
+    {                                                                                              \
+        const struct type t = {fill_##name, sizeof(struct block_##name), __VA_ARGS__};             \
+        mul_tile(t, c, row, next, y);                                                              \
+    }                                                                                              \
     void tiles_##name##_vnni(const void *w, size_t w_row_bytes, int64_t n_rows, int64_t k,         \
                              const void *x, size_t x_row_bytes, int64_t n_x, float *y,             \
                              size_t y_stride)                                                      \
     {                                                                                              \
-        struct type t = {fill_##name, sizeof(struct block_##name), __VA_ARGS__};                   \
-        mul(t, w, w_row_bytes, n_rows, k, x, x_row_bytes, n_x, y, y_stride);                       \
+        const struct stretch s = {256, sizeof(struct block_##name), CHUNK};                        \
+        mul_tiles(mul_tile_##name, s, w, w_row_bytes, n_rows, k, x, x_row_bytes, n_x, y,           \
+                  y_stride);                                                                       \
     }
 TYPE(q2_k, BYTES, 16, true, 0)
 TYPE(q3_k, BYTES, 16, false, 4)
