@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "src/tensor/dtype.h"
+#include "src/tensor/planes.h"
 
 /* How a mul kernel wants its activations. */
 enum act_format {
@@ -56,6 +57,15 @@ typedef void (*kernel_mul_fn)(const void *w, size_t w_row_bytes, int64_t n_rows,
                               const void *x, size_t x_row_bytes, int64_t n_x, float *y,
                               size_t y_stride);
 
+/* The same for planes (tensor/planes.h), read at the width in the slot's name; x is ACT_Q8 of n_cols
+ * columns. group: the first of the groups of 8 rows, counted over all matrices; n_rows rows from its
+ * first on, of one matrix; y is at its first row. Only planes up to the width are read. */
+typedef void (*kernel_planes_fn)(const struct planes *p, int64_t group, int64_t n_rows,
+                                 const void *x, size_t x_row_bytes, int64_t n_x, float *y,
+                                 size_t y_stride);
+/* Row `row` of matrix `mat` read at `bits` (0: the file's plan) as floats [n_cols]. */
+void planes_dequant_row(const struct planes *p, int64_t mat, int64_t row, int bits, float *out);
+
 /* One row of k weights to floats. */
 typedef void (*kernel_dequant_fn)(const void *w, int64_t k, float *out);
 
@@ -91,6 +101,7 @@ struct kernels {
     kernel_act_fn act_bf16, act_q8, act_q8k;
     kernel_mul_fn mul_f32, mul_f16, mul_bf16, mul_q4_0, mul_q4_1, mul_q5_0, mul_q5_1, mul_q8_0,
         mul_q2_k, mul_q3_k, mul_q4_k, mul_q5_k, mul_q6_k, mul_iq4_nl, mul_iq4_xs;
+    kernel_planes_fn mul_planes2, mul_planes3, mul_planes4, mul_planes6, mul_planes8;
     kernel_dequant_fn dequant_f16, dequant_bf16, dequant_q4_0, dequant_q4_1, dequant_q5_0,
         dequant_q5_1, dequant_q8_0, dequant_q2_k, dequant_q3_k, dequant_q4_k, dequant_q5_k,
         dequant_q6_k, dequant_iq4_nl, dequant_iq4_xs;
@@ -145,6 +156,7 @@ struct weight_kernels {
     kernel_mul_fn mul;
     kernel_dequant_fn dequant; /* F32: a copy */
 };
+kernel_planes_fn kernels_for_planes(const struct kernels *k, int i_width);
 bool kernels_for_weight(const struct kernels *k, enum dtype t, struct weight_kernels *out);
 
 #endif

@@ -39,6 +39,13 @@ static void dequant_f32(const void *w, int64_t k, float *out)
     memcpy(out, w, (size_t)k * sizeof(float));
 }
 
+kernel_planes_fn kernels_for_planes(const struct kernels *k, int i_width)
+{
+    const kernel_planes_fn by_width[PLANES_N] = {k->mul_planes2, k->mul_planes3, k->mul_planes4,
+                                                 k->mul_planes6, k->mul_planes8};
+    return by_width[i_width];
+}
+
 bool kernels_for_weight(const struct kernels *k, enum dtype t, struct weight_kernels *out)
 {
     switch (t) {
@@ -48,6 +55,9 @@ bool kernels_for_weight(const struct kernels *k, enum dtype t, struct weight_ker
         return true;
     case DT_F32:
         *out = (struct weight_kernels){ACT_F32, k->mul_f32, dequant_f32};
+        return true;
+    case DT_PLANES: /* mul and dequant take more than a pointer: see kernels_for_planes */
+        *out = (struct weight_kernels){ACT_Q8, NULL, NULL};
         return true;
         TYPE(DT_F16, ACT_F32, f16)
         TYPE(DT_BF16, ACT_F32, bf16)

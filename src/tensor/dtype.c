@@ -18,7 +18,7 @@ static const struct {
     {DT_I8, {"I8", 1, 1, false}},           {DT_I16, {"I16", 1, 2, false}},
     {DT_I32, {"I32", 1, 4, false}},         {DT_I64, {"I64", 1, 8, false}},
     {DT_F64, {"F64", 1, 8, false}},         {DT_BF16, {"BF16", 1, 2, true}},
-    {DT_F8_E4M3, {"F8_E4M3", 1, 1, false}},
+    {DT_F8_E4M3, {"F8_E4M3", 1, 1, false}}, {DT_PLANES, {"planes", 32, 33, true}},
 };
 
 const struct dtype_info *dtype_info(uint32_t type)

@@ -13,6 +13,7 @@ enum dtype {
     DT_IQ4_NL = 20, DT_IQ4_XS = 23, DT_I8 = 24, DT_I16 = 25, DT_I32 = 26, DT_I64 = 27, DT_F64 = 28,
     DT_BF16 = 30,
     DT_F8_E4M3 = 200, /* safetensors only; scales stand beside it */
+    DT_PLANES = 201,  /* data is a struct planes (planes.h), not the bytes */
     DT_NONE = 255
 };
 

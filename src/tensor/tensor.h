@@ -5,7 +5,8 @@
  *
  * Weights: n_rows outputs, n_cols inputs, n_mats experts or heads.   y[row] = sum_col W[row,col] x[col]
  * Activations: always f32; n_rows tokens, n_cols features; n_mats 1. A view of some columns of a
- * wider tensor has row_bytes larger than its row. */
+ * wider tensor has row_bytes larger than its row.
+ * DT_PLANES: data is a struct planes, and row_bytes says only what a row costs at 8 bits. */
 #ifndef TENSOR_TENSOR_H
 #define TENSOR_TENSOR_H
 #include "src/tensor/dtype.h"

@@ -19,9 +19,11 @@ struct variant {
 
 /* Checks one variant against its reference; false if the slot is of another family. */
 bool check_mul(const struct variant *v);
+bool check_planes(const struct variant *v);
 bool check_rows(const struct variant *v);
 bool check_attend(const struct variant *v);
 bool bench_mul(const struct variant *v);
+bool bench_planes(const struct variant *v);
 bool bench_rows(const struct variant *v);
 bool bench_attend(const struct variant *v);
 

@@ -184,8 +184,8 @@ void print_bench(const struct variant *v, const char *what, double ns, const cha
 static bool run(const struct variant *v, bool bench)
 {
     random_seed(7);
-    if (bench) return bench_mul(v) || bench_rows(v) || bench_attend(v);
-    return check_mul(v) || check_rows(v) || check_attend(v);
+    if (bench) return bench_planes(v) || bench_mul(v) || bench_rows(v) || bench_attend(v);
+    return check_planes(v) || check_mul(v) || check_rows(v) || check_attend(v);
 }
 
 int main(int argc, char **argv)

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tree.c - tables out of levels: rounding to bytes, the cells of the leaves, their classes. */
+#include "src/precision/tree.h"
+#include <math.h>
+#include <string.h>
+
+#define UNIT_LOW (1.0f / 61)  /* levels of 2 to 4 bits: -64..63 reach from -1.05 to 1.03 */
+#define UNIT_6 (1.0f / 112)   /* -127..127: the outer cells end beyond the outer levels */
+#define UNIT_8 (UNIT_6 / 8)
+#define SPAN 2.0f             /* leaf_of covers -SPAN/2-.. to SPAN/2+.. */
+
+static int8_t to_level(float x, int min, int max)
+{
+    float v = roundf(x);
+    return (int8_t)(v < (float)min ? min : v > (float)max ? max : (int)v);
+}
+
+/* Four spacings, in thirds of a step, for sixteen cells: the best choice by squared misfit. */
+static void choose_classes(const float width[16], int thirds[4])
+{
+    enum { LEAST = 6, MOST = 30 };
+    float best = INFINITY;
+    for (int a = LEAST; a <= MOST; a++)
+        for (int b = a; b <= MOST; b++)
+            for (int c = b; c <= MOST; c++)
+                for (int d = c; d <= MOST; d++) {
+                    int s[4] = {a, b, c, d};
+                    float sum = 0;
+                    for (int n = 0; n < 16; n++) {
+                        float least = INFINITY;
+                        for (int k = 0; k < 4; k++) {
+                            float e = (float)s[k] - width[n];
+                            least = fminf(least, e * e);
+                        }
+                        sum += least;
+                    }
+                    if (sum >= best) continue;
+                    best = sum;
+                    memcpy(thirds, s, sizeof s);
+                }
+}
+
+/* base, classes and steps from the leaves' cells: a cell is cut in four of its class's spacing. */
+static void cut_leaves(struct tree *t)
+{
+    struct planes_tables *p = &t->tables;
+    float width[16]; /* of a quarter of a cell, in thirds */
+    int thirds[4];
+    for (int n = 0; n < 16; n++) width[n] = 0.75f * (t->edge[n + 1] - t->edge[n]) / UNIT_6;
+    choose_classes(width, thirds);
+    for (int c = 0; c < 4; c++)
+        for (int r = 0; r < 4; r++) {
+            float s = (float)thirds[c] / 3;
+            p->step6[4 * c + r] = (int8_t)(roundf((float)r * s) - roundf(1.5f * s));
+            p->step8[4 * c + r] = (int8_t)roundf(((float)r - 1.5f) * 2 * s);
+        }
+    for (int n = 0; n < 16; n++) {
+        int best = 0;
+        for (int c = 1; c < 4; c++)
+            if (fabsf((float)thirds[c] - width[n]) < fabsf((float)thirds[best] - width[n])) best = c;
+        /* The mean of the steps is seldom zero: the base makes up for it. */
+        int first = p->step6[4 * best], last = p->step6[4 * best + 3];
+        float middle = (t->edge[n] + t->edge[n + 1]) / 2 / UNIT_6 - (float)(first + last) / 2;
+        p->leaf_class[n] = (uint8_t)best;
+        p->base[n] = to_level(middle, -127 - first, 127 - last);
+    }
+}
+
+static void fill_levels(struct tree *t)
+{
+    for (int i = 0; i < PLANES_N; i++)
+        for (int code = 0; code < 256; code++)
+            t->level[i][code] =
+                (float)planes_level(&t->tables, i, (uint8_t)code) * t->tables.unit[i];
+}
+
+static void fill_leaves(struct tree *t)
+{
+    t->step0 = -SPAN / 2 - 0.02f;
+    t->per_step = TREE_STEPS / (SPAN + 0.12f);
+    for (int i = 0; i < TREE_STEPS; i++) {
+        float u = t->step0 + ((float)i + 0.5f) / t->per_step, best = INFINITY;
+        for (int n = 0; n < 16; n++) {
+            float a = u - t->level[1][n << 4], b = u - t->level[2][n << 4];
+            float cost = t->lambda3 * a * a + b * b;
+            if (cost >= best) continue;
+            best = cost;
+            t->leaf_of[i] = (uint8_t)n;
+        }
+    }
+}
+
+/* Where leaves n - 1 and n cost the same: lambda3 (u - l3)^2 + (u - l4)^2 is equal for both. */
+static float border(const struct planes_tables *p, int n, float lambda3)
+{
+    float a4 = p->level4[n - 1], b4 = p->level4[n];
+    float a3 = p->level3[(n - 1) / 2], b3 = p->level3[n / 2];
+    float slope = b4 - a4 + lambda3 * (b3 - a3);
+    if (!(slope > 0)) return (a4 + b4) / 2 * UNIT_LOW;
+    return (b4 * b4 - a4 * a4 + lambda3 * (b3 * b3 - a3 * a3)) / (2 * slope) * UNIT_LOW;
+}
+
+void tree_init(struct tree *t, const float level2[4], const float level3[8], const float level4[16],
+               float lambda3)
+{
+    memset(t, 0, sizeof *t);
+    struct planes_tables *p = &t->tables;
+    t->lambda3 = lambda3;
+    for (int i = 0; i < PLANES_N; i++) p->unit[i] = i < 3 ? UNIT_LOW : i == 3 ? UNIT_6 : UNIT_8;
+    for (int i = 0; i < 4; i++) p->level2[i] = to_level(level2[i] / UNIT_LOW, -64, 63);
+    for (int i = 0; i < 8; i++) p->level3[i] = to_level(level3[i] / UNIT_LOW, -64, 63);
+    for (int i = 0; i < 16; i++) p->level4[i] = to_level(level4[i] / UNIT_LOW, -64, 63);
+    for (int n = 1; n < 16; n++) t->edge[n] = border(p, n, lambda3);
+    t->edge[0] = -1.02f; /* the other sign's largest weights lie far out */
+    t->edge[16] = 2 * (float)p->level4[15] * UNIT_LOW - t->edge[15];
+    cut_leaves(t);
+    fill_levels(t);
+    fill_leaves(t);
+}
+
+void tree_init_default(struct tree *t, float lambda3)
+{
+    static const float level2[4] = {-.575f, -.133f, .258f, .758f};
+    static const float level3[8] = {-.758f, -.467f, -.242f, -.042f, .158f, .375f, .617f, .950f};
+    static const float level4[16] = {-.858f, -.692f, -.533f, -.417f, -.292f, -.192f, -.092f, .008f,
+                                     .108f,  .208f,  .325f,  .433f,  .567f,  .692f,  .867f,  1.033f};
+    tree_init(t, level2, level3, level4, lambda3);
+}
+
+uint8_t tree_refine(const struct tree *t, unsigned leaf, float u6, float u8)
+{
+    unsigned code = leaf << 4, best = 0;
+    for (unsigned r = 1; r < 4; r++)
+        if (fabsf(u6 - t->level[3][code | r << 2]) < fabsf(u6 - t->level[3][code | best << 2])) best = r;
+    code |= best << 2;
+    best = 0;
+    for (unsigned q = 1; q < 4; q++)
+        if (fabsf(u8 - t->level[4][code | q]) < fabsf(u8 - t->level[4][code | best])) best = q;
+    return (uint8_t)(code | best);
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tree.h - nested tables: 16 leaves for 4-bit reads, merged in pairs for 3 bits and in fours for 2, cut
+ * in 4 and 16 for 6 and 8 bits. Owns how a number in units of its block's scale becomes a code. */
+#ifndef PRECISION_TREE_H
+#define PRECISION_TREE_H
+#include "src/tensor/planes.h"
+
+#define TREE_STEPS 512
+
+/* Levels as numbers in units of a block's scale, rounded to what the tables can hold. */
+struct tree {
+    float level[PLANES_N][256]; /* by width and code */
+    float edge[17];             /* leaf n is nearest between edge[n] and edge[n + 1] */
+    float lambda3;              /* what an error of the 3-bit read weighs against one of the 4-bit read */
+    float step0, per_step;      /* leaf_of[(u - step0) * per_step] */
+    uint8_t leaf_of[TREE_STEPS];
+    struct planes_tables tables; /* unit: of a scale of one */
+};
+
+/* level4 ascending, within -1.05 and 1.05. Levels of 3 and 2 bits: level3, level2. */
+void tree_init(struct tree *t, const float level2[4], const float level3[8], const float level4[16],
+               float lambda3);
+/* Fitted to normal and heavy-tailed weights alike. */
+void tree_init_default(struct tree *t, float lambda3);
+
+/* The leaf whose 3- and 4-bit levels are nearest to u in the weighted sense; within 1/250 of exact. */
+static inline unsigned tree_leaf(const struct tree *t, float u)
+{
+    float x = (u - t->step0) * t->per_step;
+    return t->leaf_of[x <= 0 ? 0 : x >= TREE_STEPS - 1 ? TREE_STEPS - 1 : (int)x];
+}
+/* Nearest codes below a leaf: the 6-bit level to u6, then the 8-bit level to u8. */
+uint8_t tree_refine(const struct tree *t, unsigned leaf, float u6, float u8);
+static inline uint8_t tree_code(const struct tree *t, float u)
+{
+    return tree_refine(t, tree_leaf(t, u), u, u);
+}
+
+#endif

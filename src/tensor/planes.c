@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * planes.c - sizes, tiles and the head of plane tensors; the meaning stands in planes.h.
+ *
+ * Head, 256 bytes, little-endian:
+ *     0  "fkpl"                        4  u8 version 1       5  u8[5] bits of each plane: 2 1 1 2 2
+ *    10  6 zero bytes                 16  u64 n_cols, n_rows, n_mats
+ *    40  f32[5] unit                  60  i8 level2[4], level3[8], level4[16]
+ *    88  i8 base[16], step6[16], step8[16]   136  u8 leaf_class[16]
+ *   152  u32[5] crc of planes, u32 crc of rows and scales   176  80 zero bytes
+ * Refused: another magic, version or split; a level outside of its range; a class above 3; a unit that
+ * is not finite; dimensions outside of 1 to 2^40 or columns that are no multiple of 32. */
+#include "src/tensor/planes.h"
+#include <string.h>
+#include "src/tensor/dtype.h"
+
+#define MAX_DIM ((uint64_t)1 << 40)
+
+static const uint8_t split[PLANES_N] = {2, 1, 1, 2, 2};
+
+uint64_t planes_read_bytes(const struct planes *p, int64_t first, int64_t n, int bits)
+{
+    uint64_t bytes = 0, side = (uint64_t)p->n_blocks * PLANES_ROWS + 2 * PLANES_ROWS;
+    for (int64_t g = first; g < first + n; g++) {
+        int i = planes_read_index(p, g, bits);
+        bytes += side + (uint64_t)p->n_blocks * PLANES_TILE / 8 * (uint64_t)planes_bits(i);
+    }
+    return bytes;
+}
+
+int planes_level(const struct planes_tables *t, int i, uint8_t code)
+{
+    int leaf = code >> 4, c = 4 * t->leaf_class[leaf];
+    switch (i) {
+    case 0: return t->level2[code >> 6];
+    case 1: return t->level3[code >> 5];
+    case 2: return t->level4[leaf];
+    case 3: return t->base[leaf] + t->step6[c + (code >> 2 & 3)];
+    default: return 8 * (t->base[leaf] + t->step6[c + (code >> 2 & 3)]) + t->step8[c + (code & 3)];
+    }
+}
+
+float planes_row_factor(const struct planes *p, int64_t group, int row)
+{
+    const uint8_t *h = p->rows + 2 * (group * PLANES_ROWS + row);
+    return f16_to_f32((uint16_t)(h[0] | h[1] << 8));
+}
+
+/* Where plane i begins in a code, from its lowest bit. */
+static const uint8_t shift_of[PLANES_N] = {6, 5, 4, 2, 0};
+
+void planes_pack_tile(const uint8_t codes[PLANES_TILE], int i, uint8_t *out)
+{
+    memset(out, 0, planes_tile_bytes(i));
+    for (int n = 0; n < PLANES_TILE; n++) {
+        int row = n / PLANES_COLS, col = n % PLANES_COLS, j = 8 * row + col % 8, part = col / 8;
+        unsigned v = (unsigned)codes[n] >> shift_of[i];
+        if (split[i] == 2) out[j] |= (uint8_t)((v & 3) << 2 * part);
+        else out[j % 32] |= (uint8_t)((v & 1) << (2 * part + j / 32));
+    }
+}
+
+void planes_unpack_tile(const struct planes *p, int64_t tile, int n_planes,
+                        uint8_t codes[PLANES_TILE])
+{
+    memset(codes, 0, PLANES_TILE);
+    for (int i = 0; i < n_planes; i++) {
+        const uint8_t *in = p->plane[i] + (size_t)tile * planes_tile_bytes(i);
+        for (int n = 0; n < PLANES_TILE; n++) {
+            int row = n / PLANES_COLS, col = n % PLANES_COLS, j = 8 * row + col % 8, part = col / 8;
+            int v = split[i] == 2 ? in[j] >> 2 * part & 3 : in[j % 32] >> (2 * part + j / 32) & 1;
+            codes[n] |= (uint8_t)(v << shift_of[i]);
+        }
+    }
+}
+
+static void put(uint8_t *p, uint64_t v, int n)
+{
+    for (int i = 0; i < n; i++) p[i] = (uint8_t)(v >> 8 * i);
+}
+
+static uint64_t get(const uint8_t *p, int n)
+{
+    uint64_t v = 0;
+    for (int i = 0; i < n; i++) v |= (uint64_t)p[i] << 8 * i;
+    return v;
+}
+
+void planes_head_write(const struct planes_head *h, uint8_t out[PLANES_HEAD_BYTES])
+{
+    const struct planes_tables *t = &h->tables;
+    memset(out, 0, PLANES_HEAD_BYTES);
+    memcpy(out, "fkpl", 4);
+    out[4] = 1;
+    memcpy(out + 5, split, PLANES_N);
+    put(out + 16, h->n_cols, 8);
+    put(out + 24, h->n_rows, 8);
+    put(out + 32, h->n_mats, 8);
+    for (int i = 0; i < PLANES_N; i++) {
+        uint32_t u;
+        memcpy(&u, &t->unit[i], 4);
+        put(out + 40 + 4 * i, u, 4);
+        put(out + 152 + 4 * i, h->crc[i], 4);
+    }
+    memcpy(out + 60, t->level2, 4);
+    memcpy(out + 64, t->level3, 8);
+    memcpy(out + 72, t->level4, 16);
+    memcpy(out + 88, t->base, 16);
+    memcpy(out + 104, t->step6, 16);
+    memcpy(out + 120, t->step8, 16);
+    memcpy(out + 136, t->leaf_class, 16);
+    put(out + 172, h->crc_scales, 4);
+}
+
+static const char *check_tables(const struct planes_tables *t)
+{
+    for (int i = 0; i < PLANES_N; i++)
+        if (!(t->unit[i] - t->unit[i] == 0)) return "a unit that is not finite";
+    for (int i = 0; i < 16; i++) {
+        int low[3] = {t->level2[i % 4], t->level3[i % 8], t->level4[i]};
+        for (int k = 0; k < 3; k++)
+            if (low[k] < -64 || low[k] > 63) return "a level outside of -64 to 63";
+        if (t->leaf_class[i] > 3) return "a class of leaves above 3";
+        for (int r = 0; r < 4; r++) {
+            int v = t->base[i] + t->step6[4 * t->leaf_class[i] + r];
+            if (v < -127 || v > 127) return "a level outside of -127 to 127";
+        }
+    }
+    return NULL;
+}
+
+const char *planes_head_read(struct planes_head *h, const uint8_t in[PLANES_HEAD_BYTES])
+{
+    struct planes_tables *t = &h->tables;
+    if (memcmp(in, "fkpl", 4) != 0) return "no head of planes";
+    if (in[4] != 1) return "a version of planes other than 1";
+    if (memcmp(in + 5, split, PLANES_N) != 0) return "planes split other than 2 1 1 2 2";
+    h->n_cols = get(in + 16, 8);
+    h->n_rows = get(in + 24, 8);
+    h->n_mats = get(in + 32, 8);
+    for (int i = 0; i < PLANES_N; i++) {
+        uint32_t u = (uint32_t)get(in + 40 + 4 * i, 4);
+        memcpy(&t->unit[i], &u, 4);
+        h->crc[i] = (uint32_t)get(in + 152 + 4 * i, 4);
+    }
+    memcpy(t->level2, in + 60, 4);
+    memcpy(t->level3, in + 64, 8);
+    memcpy(t->level4, in + 72, 16);
+    memcpy(t->base, in + 88, 16);
+    memcpy(t->step6, in + 104, 16);
+    memcpy(t->step8, in + 120, 16);
+    memcpy(t->leaf_class, in + 136, 16);
+    h->crc_scales = (uint32_t)get(in + 172, 4);
+    struct planes_sizes s;
+    if (!planes_sizes(&s, h->n_cols, h->n_rows, h->n_mats)) return "dimensions that no planes have";
+    return check_tables(t);
+}
+
+bool planes_sizes(struct planes_sizes *s, uint64_t n_cols, uint64_t n_rows, uint64_t n_mats)
+{
+    if (!n_cols || !n_rows || !n_mats || n_cols > MAX_DIM || n_rows > MAX_DIM || n_mats > MAX_DIM ||
+        n_cols % PLANES_COLS)
+        return false;
+    uint64_t per_mat = (n_rows + PLANES_ROWS - 1) / PLANES_ROWS, bytes;
+    if (__builtin_mul_overflow(per_mat, n_mats, &s->n_groups) ||
+        __builtin_mul_overflow(s->n_groups, n_cols / PLANES_COLS, &s->n_tiles) ||
+        __builtin_mul_overflow(s->n_tiles, PLANES_TILE, &bytes) || bytes > (uint64_t)INT64_MAX / 2 ||
+        s->n_groups > MAX_DIM)
+        return false;
+    for (int i = 0; i < PLANES_N; i++) s->plane_bytes[i] = s->n_tiles * planes_tile_bytes(i);
+    s->rows_at = PLANES_HEAD_BYTES;
+    s->scales_at = (s->rows_at + s->n_groups * PLANES_ROWS * 2 + 63) & ~(uint64_t)63;
+    s->side_bytes = s->scales_at + s->n_tiles * PLANES_ROWS;
+    return true;
+}

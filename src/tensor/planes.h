@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * planes.h - weights that can be read at 2, 3, 4, 6 or 8 bits: the layout of codes, planes, scales and
+ * tables. Owns the meaning of every byte; kernels/ref/planes.c multiplies by it, precision/ chooses it.
+ *
+ *   w[r,c] = row[r] * unit[width] * scale[r, c/32] * level(width, code[r,c])
+ *
+ * A code has 8 bits, the first bits being the coarse ones:  a a b c d d e e
+ *   2 bits: level2[aa]    3 bits: level3[aab]    4 bits: level4[n], n = aabc, the leaf
+ *   6 bits: base[n] + step6[4 class(n) + dd]     8 bits: 8 * (6 bits' level) + step8[4 class(n) + ee]
+ * Levels of 2, 3 and 4 bits lie in -64 to 63, of 6 bits in -127 to 127: a kernel may multiply them as
+ * bytes. Plane i holds the bits that width i adds to the one before, so a read touches planes 0..i.
+ *
+ * A tile is 8 rows x 32 columns. Weight (row, col) of it is item j = 8 * (row % 8) + col % 8 of part
+ * p = col % 32 / 8.  A plane of two bits has 64 bytes a tile: bits 2p, 2p+1 of byte j.  A plane of one
+ * bit has 32: bit 2p + j/32 of byte j % 32.  Tiles of 8 rows follow each other along the columns, then
+ * come the next 8 rows; the last rows of a matrix are padded with zero codes and a zero row factor. */
+#ifndef TENSOR_PLANES_H
+#define TENSOR_PLANES_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PLANES_ROWS 8
+#define PLANES_COLS 32
+#define PLANES_TILE (PLANES_ROWS * PLANES_COLS)
+#define PLANES_N 5
+#define PLANES_HEAD_BYTES 256
+
+struct planes_tables {
+    float unit[PLANES_N]; /* by width: what one step of a level stands for */
+    int8_t level2[4], level3[8], level4[16];
+    int8_t base[16], step6[16], step8[16];
+    uint8_t leaf_class[16]; /* 0..3 */
+};
+
+/* A set of equal matrices in memory, usually mapped. */
+struct planes {
+    int64_t n_cols, n_rows, n_mats;
+    int64_t n_blocks;     /* n_cols / 32 */
+    int64_t n_groups;     /* of 8 rows, of one matrix */
+    int n_planes;         /* that are there: 1..5 */
+    const uint8_t *plane[PLANES_N]; /* [n_mats * n_groups][n_blocks] tiles */
+    const int8_t *scales; /* [n_mats * n_groups][n_blocks][8] */
+    const uint8_t *rows;  /* f16 [n_mats * n_groups * 8], little-endian */
+    const uint8_t *prec;  /* bits by group [n_mats * n_groups] as the file plans, or NULL: all there is */
+    struct planes_tables tables;
+};
+
+/* 2, 3, 4, 6, 8 for i < 5. */
+static inline int planes_bits(int i)
+{
+    return i < 3 ? i + 2 : 2 * i;
+}
+/* The widest i whose width is at most `bits`; 0 below 2. */
+static inline int planes_index(int bits)
+{
+    return bits >= 8 ? 4 : bits >= 6 ? 3 : bits >= 4 ? 2 : bits >= 3 ? 1 : 0;
+}
+/* Bytes of plane i for one tile. */
+static inline size_t planes_tile_bytes(int i)
+{
+    return i == 1 || i == 2 ? 32 : 64;
+}
+/* Which width (index) group g of all matrices is read at when `bits` are asked (0: the file's plan). */
+static inline int planes_read_index(const struct planes *p, int64_t g, int bits)
+{
+    if (!bits) bits = p->prec ? p->prec[g] : 8;
+    int i = planes_index(bits);
+    return i < p->n_planes ? i : p->n_planes - 1;
+}
+/* Bytes that reading groups [first, first + n) at `bits` takes. */
+uint64_t planes_read_bytes(const struct planes *p, int64_t first, int64_t n, int bits);
+
+int planes_level(const struct planes_tables *t, int i, uint8_t code); /* at width i */
+float planes_row_factor(const struct planes *p, int64_t group, int row);
+
+/* codes[row * 32 + col] of one tile, from and to planes. Planes from n_planes on count as zeros. */
+void planes_pack_tile(const uint8_t codes[PLANES_TILE], int i, uint8_t *out);
+void planes_unpack_tile(const struct planes *p, int64_t tile, int n_planes,
+                        uint8_t codes[PLANES_TILE]);
+
+/* What stands in a file before the rows and scales of a tensor. */
+struct planes_head {
+    uint64_t n_cols, n_rows, n_mats;
+    struct planes_tables tables;
+    uint32_t crc[PLANES_N]; /* CRC-32C of each plane */
+    uint32_t crc_scales;    /* of rows and scales */
+};
+void planes_head_write(const struct planes_head *h, uint8_t out[PLANES_HEAD_BYTES]);
+/* NULL: fine; else what is wrong, in a few words for a sentence. */
+const char *planes_head_read(struct planes_head *h, const uint8_t in[PLANES_HEAD_BYTES]);
+
+/* Groups of all matrices, bytes of the part with head, rows and scales, and of plane i. False on
+ * overflow. */
+struct planes_sizes {
+    uint64_t n_groups, n_tiles, rows_at, scales_at, side_bytes, plane_bytes[PLANES_N];
+};
+bool planes_sizes(struct planes_sizes *s, uint64_t n_cols, uint64_t n_rows, uint64_t n_mats);
+
+#endif
