@@ -25,7 +25,8 @@ struct fk_engine_params {
     /* Cache of all sessions together, prefixes of earlier ones included. 0: twice what n_ctx needs, at
      * least 64 MiB, and old prefixes give way once n_ctx's worth is in use. */
     uint64_t kv_bytes_max;
-    void *reserved[8];
+    int bits;               /* what weights in planes are read at: 2, 3, 4, 6 or 8; 0: all there is */
+    void *reserved[7];
 };
 FK_API void fk_engine_default_params(struct fk_engine_params *p);
 
@@ -34,11 +35,16 @@ FK_API enum fk_status fk_engine_create(fk_engine **out, const fk_model *m,
                                        const struct fk_engine_params *params, struct fk_error *err);
 FK_API void fk_engine_destroy(fk_engine **e); /* its sessions must be gone */
 
+/* From the next step on; what is cached stays as it was computed. 0: all that the file has. FK_EINVAL
+ * if the model has no planes, or not that many. */
+FK_API enum fk_status fk_engine_set_bits(fk_engine *e, int bits, struct fk_error *err);
+
 struct fk_engine_info {
     int n_threads, n_ctx, n_batch, page_tokens;
     const char *isa;                    /* "avx512vnni" */
     uint64_t kv_bytes_per_token;
     uint64_t kv_bytes_used, kv_bytes_max;
+    int bits, bits_max;                 /* in use and in the file, of weights in planes; 0: it has none */
 };
 FK_API enum fk_status fk_engine_get_info(const fk_engine *e, struct fk_engine_info *out);
 

@@ -9,5 +9,6 @@
 #include "fikr/engine.h"
 #include "fikr/session.h"
 #include "fikr/convert.h"
+#include "fikr/quantize.h"
 #include "fikr/grade.h"
 #endif

@@ -42,8 +42,16 @@ enum fk_status fk_engine_get_info(const fk_engine *e, struct fk_engine_info *out
         .kv_bytes_per_token = p->kv.page_bytes / (uint64_t)p->kv.page_tokens,
         .kv_bytes_used = kv_pool_used_bytes(&e->pool),
         .kv_bytes_max = (uint64_t)e->pool.n_pages * p->kv.page_bytes,
+        .bits = engine_bits(e),
+        .bits_max = e->model->n_planes ? planes_bits(e->model->n_planes - 1) : 0,
     };
     return FK_OK;
+}
+
+enum fk_status fk_engine_set_bits(fk_engine *e, int bits, struct fk_error *err)
+{
+    if (!e) return fail(err, FK_EINVAL, "fk_engine_set_bits: e is NULL");
+    return engine_set_bits(e, bits, err);
 }
 
 enum fk_status fk_engine_measure_bandwidth(fk_engine *e, double seconds, double *gb_per_s,

@@ -22,7 +22,8 @@ enum verb_bit {
     VERB_PULL = 1 << 8,
     VERB_EVAL = 1 << 9,
     VERB_PUZZLES = 1 << 10,
-    VERB_ALL = (1 << 11) - 1
+    VERB_QUANTIZE = 1 << 12,
+    VERB_ALL = (1 << 13) - 1
 };
 
 #define ARGS_MAX_LIST 65536
@@ -69,7 +70,10 @@ struct args {
     int count, samples, at_once;
     bool count_given, plain, grade;
     int style;                 /* -1: not typed; enum fk_style */
-    const char *type;
+    const char *type, *calibrate;
+    int bits, max_tokens;
+    uint64_t permute;
+    bool permute_given;
     const char *sha256, *base_url;
 };
 

@@ -138,6 +138,7 @@ void opened_params(const struct args *a, struct fk_engine_params *p)
     p->n_ctx = a->ctx;
     p->kv_type = a->kv;
     p->mla = a->mla;
+    p->bits = a->bits;
 }
 
 enum fk_status opened_engine(struct opened *o, const struct fk_engine_params *p,

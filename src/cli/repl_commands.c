@@ -154,6 +154,29 @@ static void do_ctx(struct repl *r, const char *rest)
            term_bytes(e.kv_bytes_max));
 }
 
+static void print_bits(const struct repl *r)
+{
+    struct fk_engine_info e;
+    if (fk_engine_get_info(r->opened.engine, &e) || !e.bits_max) return;
+    printf("Weights are read at %d bits of the %d that the file has.\n", e.bits, e.bits_max);
+}
+
+static void set_bits(struct repl *r, const char *rest)
+{
+    struct fk_error err = {0};
+    long long bits = 0;
+    if (strcmp(rest, "max") != 0 && args_parse_int("/bits", rest, 2, 8, &bits, &err)) {
+        fprintf(stderr, "%s\n", err.message);
+        return;
+    }
+    if (fk_engine_set_bits(r->opened.engine, (int)bits, &err)) {
+        fprintf(stderr, "%s\n", err.message);
+        return;
+    }
+    print_bits(r);
+    putchar('\n');
+}
+
 /* The types that the file's tensors have: how many bits are read for a weight. */
 static void do_bits(struct repl *r, const char *rest)
 {
@@ -161,7 +184,11 @@ static void do_bits(struct repl *r, const char *rest)
     struct { const char *type; uint64_t bytes; } sums[MAX];
     size_t n = 0;
     struct fk_model_info m;
-    (void)rest;
+    if (*rest) {
+        set_bits(r, rest);
+        return;
+    }
+    print_bits(r);
     for (size_t i = 0; i < fk_model_n_tensors(r->opened.model); i++) {
         struct fk_tensor_info t;
         if (fk_model_get_tensor(r->opened.model, i, &t)) continue;
@@ -244,7 +271,7 @@ static const struct command commands[N_COMMANDS] = {
     {"/think", "on|off|auto|N", "thinking, or its budget in tokens", do_think},
     {"/ctx", "[N]", "show the context in use, or change its size", do_ctx},
     {"/model", "[NAME|FILE]", "list the models, or go over to another", repl_model},
-    {"/bits", "", "the bits of the weights in use", do_bits},
+    {"/bits", "[2|3|4|6|8|max]", "the bits of the weights in use", do_bits},
     {"/stats", "", "tokens, times and memory", do_stats},
     {"/system", "[TEXT|-]", "show, set or remove the system message", do_system},
     {"/exit", "", "end (also /quit, /bye, Ctrl-D)", do_exit},

@@ -13,6 +13,7 @@ int cmd_perplexity(const struct args *a);
 int cmd_bench(const struct args *a);
 int cmd_convert(const struct args *a);
 int cmd_eval(const struct args *a);
+int cmd_quantize(const struct args *a);
 int cmd_pull(const struct args *a);
 int cmd_puzzles(const struct args *a);
 

@@ -102,7 +102,7 @@ struct tensor *ops_new(struct ops *o, int64_t n_rows, int64_t n_cols)
 struct tensor *ops_layer_end(struct ops *o, struct tensor *x)
 {
     if (ops_dead(o) || !ops_is_act(o, "layer_end", "x", x)) return NULL;
-    if (o->recorder) return x;
+    if (o->recorder && !o->recorder_looks) return x;
     /* x may be the older residual stream itself (a layer that did nothing); then y lies where x lay
      * and rows move down or not at all. */
     struct tensor from = *x;

@@ -100,6 +100,7 @@ struct op_call {
     const struct rope_params *rope;
     const struct route_params *route;
     const struct attention_params *attention;
+    int bits;                              /* what plane weights are read at; 0: as their file plans */
 };
 
 struct device;
@@ -152,9 +153,11 @@ struct ops {
     struct arena arenas[2];       /* activations of a layer; the residual stream between layers */
     uint32_t next_id;
     struct op_recorder *recorder; /* NULL in inference; with one, nothing is reused */
+    bool recorder_looks;          /* it keeps no tensor: memory is reused all the same */
     struct op_times *times;       /* NULL: calls are not timed; borrowed */
     uint64_t bytes_timed;         /* read bytes that times has seen */
     const struct batch *batch;
+    int bits;                     /* set by the owner: see op_call */
     uint64_t weight_bytes_read, kv_bytes_read; /* since ops_begin */
     enum fk_status status;
     struct fk_error error;

@@ -3,11 +3,17 @@
  * bytes of weights it reads to weight_bytes_read. */
 #include <string.h>
 #include "src/device/ops_impl.h"
+#include "src/tensor/planes.h"
 
-/* Bytes of n_rows rows without the gaps between them. */
-static uint64_t read_bytes(const struct tensor *w, int64_t n_rows)
+/* Bytes of n_rows rows without the gaps between them; of planes at the width in use, on average. */
+static uint64_t read_bytes(const struct ops *o, const struct tensor *w, int64_t n_rows)
 {
     uint64_t row = 0;
+    if (w->dtype == DT_PLANES) {
+        const struct planes *p = w->data;
+        uint64_t all = planes_read_bytes(p, 0, p->n_mats * p->n_groups, o->bits);
+        return (uint64_t)((double)all / (double)(p->n_mats * p->n_rows) * (double)n_rows);
+    }
     dtype_row_bytes(w->dtype, (uint64_t)w->n_cols, &row);
     return row * (uint64_t)n_rows;
 }
@@ -26,8 +32,8 @@ struct tensor *op_embed(struct ops *o, const struct tensor *w, float scale)
             return NULL;
     struct tensor *out = ops_new(o, b->n_rows, w->n_cols);
     if (!out) return NULL;
-    o->weight_bytes_read += read_bytes(w, b->n_rows);
-    struct op_call c = {.kind = OP_EMBED, .w = {w}, .out = {out}, .n_out = 1, .batch = b,
+    o->weight_bytes_read += read_bytes(o, w, b->n_rows);
+    struct op_call c = {.bits = o->bits, .kind = OP_EMBED, .w = {w}, .out = {out}, .n_out = 1, .batch = b,
                         .scalar = scale};
     return ops_run(o, &c) ? out : NULL;
 }
@@ -39,7 +45,7 @@ void op_matmul_many(struct ops *o, int n, const struct tensor *const w[],
     for (int i = 0; i < n; i++) out[i] = NULL;
     if (ops_dead(o) || !ops_is_act(o, "matmul", "x", x)) return;
     if (!OPS_NEED(o, n >= 1 && n <= OP_MAX_OUT, "matmul: %d matrices at once", n)) return;
-    struct op_call c = {.kind = OP_MATMUL, .in = {x}, .n_out = n};
+    struct op_call c = {.bits = o->bits, .kind = OP_MATMUL, .in = {x}, .n_out = n};
     for (int i = 0; i < n; i++) {
         if (!ops_is_weight(o, "matmul", w[i], x->n_cols)) return;
         if (!OPS_NEED(o, w[i]->n_mats == 1, "matmul: weight %s has %lld matrices", ops_name(w[i]),
@@ -50,7 +56,7 @@ void op_matmul_many(struct ops *o, int n, const struct tensor *const w[],
         if (c.bias[i] && !ops_is_vector(o, "matmul", "bias", c.bias[i], w[i]->n_rows)) return;
         c.out[i] = ops_new(o, x->n_rows, w[i]->n_rows);
         if (!c.out[i]) return;
-        if (x->n_rows) o->weight_bytes_read += read_bytes(w[i], w[i]->n_rows);
+        if (x->n_rows) o->weight_bytes_read += read_bytes(o, w[i], w[i]->n_rows);
     }
     if (!ops_run(o, &c)) return;
     for (int i = 0; i < n; i++) out[i] = c.out[i];
@@ -79,8 +85,8 @@ struct tensor *op_matmul_heads(struct ops *o, const struct tensor *w, bool trans
         return NULL;
     struct tensor *out = ops_new(o, x->n_rows, w->n_mats * n_out);
     if (!out) return NULL;
-    if (x->n_rows) o->weight_bytes_read += read_bytes(w, w->n_rows * w->n_mats);
-    struct op_call c = {.kind = OP_MATMUL_HEADS, .in = {x}, .w = {w}, .out = {out}, .n_out = 1,
+    if (x->n_rows) o->weight_bytes_read += read_bytes(o, w, w->n_rows * w->n_mats);
+    struct op_call c = {.bits = o->bits, .kind = OP_MATMUL_HEADS, .in = {x}, .w = {w}, .out = {out}, .n_out = 1,
                         .transposed = transposed, .n_heads = (int)w->n_mats};
     return ops_run(o, &c) ? out : NULL;
 }
@@ -137,10 +143,10 @@ struct tensor *op_experts(struct ops *o, enum act act, const struct tensor *gate
     if (n_chosen < 0) return NULL;
     struct tensor *out = ops_new(o, x->n_rows, down->n_rows);
     if (!out) return NULL;
-    o->weight_bytes_read += read_bytes(gate, gate->n_rows * n_chosen) +
-                            read_bytes(up, up->n_rows * n_chosen) +
-                            read_bytes(down, down->n_rows * n_chosen);
-    struct op_call c = {.kind = OP_EXPERTS, .in = {x, ids, weights}, .w = {gate, up, down},
+    o->weight_bytes_read += read_bytes(o, gate, gate->n_rows * n_chosen) +
+                            read_bytes(o, up, up->n_rows * n_chosen) +
+                            read_bytes(o, down, down->n_rows * n_chosen);
+    struct op_call c = {.bits = o->bits, .kind = OP_EXPERTS, .in = {x, ids, weights}, .w = {gate, up, down},
                         .out = {out}, .n_out = 1, .act = act};
     return ops_run(o, &c) ? out : NULL;
 }

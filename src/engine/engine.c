@@ -113,6 +113,7 @@ enum fk_status engine_create(fk_engine **out, const struct model *m,
     enum fk_status st;
     TRY_GOTO(device_cpu_create(&e->device, &dp, err), failed);
     ops_init(&e->ops, e->device, 0);
+    TRY_GOTO(engine_set_bits(e, params ? params->bits : 0, err), failed);
     TRY_GOTO(kv_pool_init(&e->pool, &e->plan.kv, plan.kv_bytes_max, err), failed);
     e->pool.n_wanted = (int32_t)(plan.kv_bytes_wanted / plan.kv.page_bytes);
     TRY_GOTO(prefix_init(&e->tree, &e->pool, err), failed);
@@ -124,6 +125,27 @@ enum fk_status engine_create(fk_engine **out, const struct model *m,
 failed:
     engine_destroy(&e);
     return st;
+}
+
+enum fk_status engine_set_bits(fk_engine *e, int bits, struct fk_error *err)
+{
+    int n = e->model->n_planes;
+    if (bits && planes_bits(planes_index(bits)) != bits)
+        return fail(err, FK_EINVAL, "bits is %d; weights are read at 2, 3, 4, 6 or 8", bits);
+    if (bits && !n)
+        return fail(err, FK_EINVAL, "bits is %d, but the weights are not in planes; `fikr quantize` "
+                    "makes a file that can be read at any width", bits);
+    if (bits && planes_index(bits) >= n)
+        return fail(err, FK_EINVAL, "bits is %d, but the file ends after the plane of %d bits", bits,
+                    planes_bits(n - 1));
+    e->ops.bits = bits;
+    return FK_OK;
+}
+
+int engine_bits(const fk_engine *e)
+{
+    int n = e->model->n_planes;
+    return n && !e->ops.bits ? planes_bits(n - 1) : e->ops.bits;
 }
 
 void engine_destroy(fk_engine **engine)

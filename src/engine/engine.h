@@ -51,6 +51,10 @@ enum fk_status engine_create(fk_engine **out, const struct model *m,
                              const struct fk_engine_params *params, struct fk_error *err);
 void engine_destroy(fk_engine **e);
 
+/* bits: 0 or a width that the model has. What engine_bits gives is never more than the file has. */
+enum fk_status engine_set_bits(fk_engine *e, int bits, struct fk_error *err);
+int engine_bits(const fk_engine *e);
+
 /* One sequence's rows of a step: the next n_rows positions after n_computed, whose pages are
  * reserved. The logits of the last n_out of them are wanted. */
 struct step_part {

@@ -38,6 +38,9 @@ struct gguf {
  * case). */
 enum fk_status gguf_parse_part(struct gguf *g, int i_part, struct gguf_meta *meta,
                                struct fk_error *err);
+/* fikr.plane_end lists where a file of planes may be cut, ascending. The last of these that a file of
+ * `bytes` bytes reaches; 0 if it does not reach the first; UINT64_MAX if it is whole or no such file. */
+uint64_t gguf_plane_cut(const struct gguf_meta *meta, uint64_t bytes);
 void gguf_meta_fini(struct gguf_meta *meta);
 const struct gguf_kv *gguf_meta_find(const struct gguf_meta *meta, const char *key);
 /* Builds the table over all tensors; refuses a name that stands twice. */

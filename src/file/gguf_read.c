@@ -32,7 +32,9 @@
  * (10) its offset is a multiple of the alignment, and data section + offset + size lies in the file.
  * (11) no two tensors of a file share a byte.
  * (12) metadata and directory of all files of a set together have at most MAX_HEADER_BYTES, so that
- *      reading them costs bounded time and memory. */
+ *      reading them costs bounded time and memory.
+ * (13) where fikr.plane_end lists the ends of planes (plane_cut.c), the file may end after any of them;
+ *      tensors beyond the last that is there do not exist then. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -337,13 +339,18 @@ static enum fk_status read_tensor(struct reader *r, struct gguf_tensor *t, uint3
     return FK_OK;
 }
 
-/* (10): offsets become positions in the file. */
-static enum fk_status place_tensors(const struct reader *r, struct gguf_tensor *t, size_t n,
-                                    uint32_t alignment)
+/* (10): offsets become positions in the file. Tensors from `cut` on (13) are dropped; *n is what stays. */
+static enum fk_status place_tensors(const struct reader *r, struct gguf_tensor *t, size_t *n_tensors,
+                                    uint32_t alignment, uint64_t cut)
 {
     uint64_t base = ((uint64_t)r->at + alignment - 1) & ~((uint64_t)alignment - 1);
+    size_t n = *n_tensors, kept = 0;
+    if (cut == 0)
+        return fail(r->err, FK_EFORMAT, "%s: the file ends at byte %zu, before its first plane is whole",
+                    r->path, r->n);
     for (size_t i = 0; i < n; i++) {
         uint64_t begin, end;
+        if (!__builtin_add_overflow(base, t[i].offset, &begin) && begin >= cut) continue;
         if (__builtin_add_overflow(base, t[i].offset, &begin) ||
             __builtin_add_overflow(begin, t[i].bytes, &end) || end > r->n)
             return fail(r->err, FK_EFORMAT,
@@ -351,9 +358,11 @@ static enum fk_status place_tensors(const struct reader *r, struct gguf_tensor *
                         " bytes after byte %" PRIu64 ", beyond the end of the file at %zu",
                         r->path, shown(t[i].name.n), t[i].name.p, t[i].offset, t[i].bytes, base,
                         r->n);
-        t[i].offset = begin;
-        t[i].data = r->p + begin;
+        t[kept] = t[i];
+        t[kept].offset = begin;
+        t[kept++].data = r->p + begin;
     }
+    *n_tensors = kept;
     return FK_OK;
 }
 
@@ -433,9 +442,10 @@ enum fk_status gguf_parse_part(struct gguf *g, int i_part, struct gguf_meta *met
         mine[i] = (struct gguf_tensor){.i_file = i_part};
         TRY(read_tensor(&r, &mine[i], alignment));
     }
-    TRY(place_tensors(&r, mine, (size_t)n_tensors, alignment));
-    TRY(check_overlap(&r, mine, (size_t)n_tensors));
-    g->n_tensors = total;
+    size_t n_kept = (size_t)n_tensors;
+    TRY(place_tensors(&r, mine, &n_kept, alignment, gguf_plane_cut(meta, r.n)));
+    TRY(check_overlap(&r, mine, n_kept));
+    g->n_tensors += n_kept;
     g->header_bytes += r.at;
     return FK_OK;
 }

@@ -202,6 +202,14 @@ uint64_t gguf_writer_data_bytes(const struct gguf_writer *w)
     return w->data_bytes;
 }
 
+uint64_t gguf_writer_header_bytes(const struct gguf_writer *w)
+{
+    uint64_t n = 24 + w->meta.n;
+    for (size_t i = 0; i < w->n_tensors; i++)
+        n += 8 + strlen(w->tensors[i].name) + 4 + 8 * (uint64_t)w->tensors[i].n_dims + 4 + 8;
+    return n;
+}
+
 static enum fk_status write_int(struct out_file *f, uint64_t v, int n_bytes, struct fk_error *err)
 {
     uint8_t b[8];

@@ -40,8 +40,9 @@ bool gguf_has_key(const struct gguf_writer *w, const char *key);
 enum fk_status gguf_add_tensor(struct gguf_writer *w, const char *name, enum dtype dtype, int n_dims,
                                const uint64_t *shape, gguf_fill_fn fill, void *arg,
                                struct fk_error *err);
-/* Bytes of the data section. */
+/* Bytes of the data section, and of what stands before it without its padding. */
 uint64_t gguf_writer_data_bytes(const struct gguf_writer *w);
+uint64_t gguf_writer_header_bytes(const struct gguf_writer *w);
 
 enum fk_status gguf_writer_write(struct gguf_writer *w, const char *path, fk_progress_fn progress,
                                  void *progress_arg, struct fk_error *err);

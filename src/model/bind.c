@@ -66,11 +66,39 @@ static void count(struct binder *b, uint64_t bytes, uint64_t params, uint64_t pa
     m->n_active_params += params / of * part;
 }
 
+/* The weight b->name kept in planes, or *out NULL. */
+static enum fk_status plane_matrix(struct binder *b, int64_t n_cols, int64_t n_rows, int64_t n_mats,
+                                   struct tensor **out)
+{
+    struct planes *p;
+    *out = NULL;
+    TRY(model_find_planes(b->m, b->name, &p, b->err));
+    if (!p) return FK_OK;
+    if (p->n_cols != n_cols || p->n_rows != n_rows || p->n_mats != n_mats)
+        return fail(b->err, FK_EFORMAT, "the planes of '%s' have the shape [%lld, %lld, %lld]; the "
+                    "metadata asks for [%lld, %lld, %lld]", b->name, (long long)p->n_cols,
+                    (long long)p->n_rows, (long long)p->n_mats, (long long)n_cols, (long long)n_rows,
+                    (long long)n_mats);
+    struct tensor *t = new_tensor(b);
+    if (!t) return FK_ENOMEM;
+    t->dtype = DT_PLANES;
+    t->n_cols = n_cols;
+    t->n_rows = n_rows;
+    t->n_mats = n_mats;
+    t->row_bytes = (size_t)(n_cols / PLANES_COLS * 33 + 2);
+    t->mat_bytes = (size_t)planes_read_bytes(p, 0, p->n_groups, 0);
+    t->data = p;
+    *out = t;
+    return FK_OK;
+}
+
 /* [n_mats][n_rows, n_cols]; two-dimensional files of n_mats matrices in one are the same bytes. */
 static enum fk_status matrix(struct binder *b, const char *suffix, bool required, int64_t n_cols,
                              int64_t n_rows, int64_t n_mats, struct tensor **out)
 {
     const struct gguf_tensor *g = find(b, suffix);
+    if (!g) TRY(plane_matrix(b, n_cols, n_rows, n_mats, out));
+    if (!g && *out) return FK_OK;
     if (!g) return required ? missing(b) : FK_OK;
     bool is_flat = g->shape[2] == 1 && g->shape[1] == (uint64_t)(n_rows * n_mats);
     bool is_split = g->shape[2] == (uint64_t)n_mats && g->shape[1] == (uint64_t)n_rows;
@@ -297,11 +325,14 @@ static enum fk_status bind_vocab(struct binder *b)
     struct model *m = b->m;
     struct model_config *c = &m->config;
     const struct gguf_tensor *g = find(b, "token_embd.weight");
-    if (!g) return missing(b);
-    if (g->shape[1] < 1 || g->shape[1] > 1 << 24)
+    struct planes *planes = NULL;
+    if (!g) TRY(model_find_planes(m, b->name, &planes, b->err));
+    if (!g && !planes) return missing(b);
+    uint64_t n_vocab = g ? g->shape[1] : (uint64_t)planes->n_rows;
+    if (n_vocab < 1 || n_vocab > 1 << 24)
         return fail(b->err, FK_EFORMAT, "tensor '%s' has %llu rows; a vocabulary has 1 to %d",
-                    b->name, (unsigned long long)g->shape[1], 1 << 24);
-    int n_rows = (int)g->shape[1];
+                    b->name, (unsigned long long)n_vocab, 1 << 24);
+    int n_rows = (int)n_vocab;
     if (c->n_vocab > n_rows)
         return fail(b->err, FK_EFORMAT, "%s.vocab_size is %d, tensor '%s' has %d rows",
                     c->architecture, c->n_vocab, b->name, n_rows);

@@ -10,6 +10,9 @@ enum fk_status model_config_read(struct model_config *c, const struct gguf *g,
                                  struct fk_error *err);
 /* bind.c: tensors by name, shapes checked against the config; sums of bytes and parameters. */
 enum fk_status model_bind(struct model *m, struct fk_error *err);
+/* bind_planes.c: the planes of a weight, in *out; NULL where the file has none of that name. */
+enum fk_status model_find_planes(struct model *m, const char *name, struct planes **out,
+                                 struct fk_error *err);
 /* rope.c: the tables of angles. After bind, since llama3's factors are a tensor. */
 enum fk_status model_rope_init(struct model *m, struct fk_error *err);
 

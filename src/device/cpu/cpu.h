@@ -66,6 +66,12 @@ void cpu_mul(const struct weight_kernels *wk, const uint8_t *w, size_t w_row_byt
              int64_t k, const uint8_t *x, size_t x_row_bytes, int64_t n_x, float *y,
              size_t y_stride);
 
+/* The same for plane weights: rows [row, row + n_rows) of matrix `mat`, row a multiple of 8, read at
+ * `bits` (0: the file's plan). */
+void cpu_mul_planes(const struct cpu *c, const struct tensor *w, int64_t mat, int64_t row,
+                    int64_t n_rows, int bits, const uint8_t *x, size_t x_row_bytes, int64_t n_x,
+                    float *y, size_t y_stride);
+
 /* How n_rows weight rows (of row_bytes, for n_x tokens each) split into chunks, given the bytes of
  * all rows that share the job. */
 int64_t cpu_rows_per_chunk(const struct cpu *c, uint64_t total_bytes, uint64_t row_bytes,

@@ -139,8 +139,11 @@ static void embed_row(struct cpu *c, const struct op_call *call, int64_t t)
     struct weight_kernels wk;
     if (!kernels_for_weight(&c->k, w->dtype, &wk)) return; /* cpu_embed has asked before */
     float *out = tensor_row_f32(call->out[0], t);
-    wk.dequant((const uint8_t *)w->data + (size_t)call->batch->tokens[t] * w->row_bytes,
-               w->n_cols, out);
+    if (w->dtype == DT_PLANES)
+        planes_dequant_row(w->data, 0, call->batch->tokens[t], call->bits, out);
+    else
+        wk.dequant((const uint8_t *)w->data + (size_t)call->batch->tokens[t] * w->row_bytes,
+                   w->n_cols, out);
     if (call->scalar != 1.0f) c->k.scale(out, call->scalar, w->n_cols, out);
 }
 

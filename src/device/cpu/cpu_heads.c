@@ -65,6 +65,9 @@ CPU_OP(matmul_heads)
     int64_t n_heads = w->n_mats, n_x = x->n_rows;
     if (!n_x) return FK_OK;
     TRY(cpu_weight_kernels(c, w, &j.wk, err));
+    if (w->dtype == DT_PLANES)
+        return fail(err, FK_EUNSUPPORTED, "weight %s: heads are not read from planes",
+                    w->name ? w->name : "(unnamed)");
     arena_reset(&c->scratch);
     int64_t work = n_heads * w->n_rows * w->n_cols;
     if (work < CPU_SERIAL_WORK) work *= n_x;

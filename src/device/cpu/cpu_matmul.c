@@ -106,6 +106,8 @@ struct part {
 };
 
 struct matmul_job {
+    const struct cpu *cpu;
+    int bits;
     struct part part[OP_MAX_OUT];
     int64_t n_x, n_groups; /* tokens, split in groups */
 };
@@ -130,9 +132,14 @@ static void matmul_chunk(void *arg, int64_t chunk, int worker)
     int64_t row = (chunk - first) * p->rows_per_chunk, n_rows = p->w->n_rows - row;
     if (n_rows > p->rows_per_chunk) n_rows = p->rows_per_chunk;
     int64_t t0 = j->n_x * group / j->n_groups, n_x = j->n_x * (group + 1) / j->n_groups - t0;
-    cpu_mul(&p->wk, (const uint8_t *)p->w->data + (size_t)row * p->w->row_bytes, p->w->row_bytes,
-            n_rows, p->w->n_cols, p->x.data + (size_t)t0 * p->x.row_bytes, p->x.row_bytes, n_x,
-            tensor_row_f32(p->out, t0) + row, p->out->row_bytes / sizeof(float));
+    const uint8_t *x = p->x.data + (size_t)t0 * p->x.row_bytes;
+    float *y = tensor_row_f32(p->out, t0) + row;
+    size_t y_stride = p->out->row_bytes / sizeof(float);
+    if (p->w->dtype == DT_PLANES)
+        cpu_mul_planes(j->cpu, p->w, 0, row, n_rows, j->bits, x, p->x.row_bytes, n_x, y, y_stride);
+    else
+        cpu_mul(&p->wk, (const uint8_t *)p->w->data + (size_t)row * p->w->row_bytes,
+                p->w->row_bytes, n_rows, p->w->n_cols, x, p->x.row_bytes, n_x, y, y_stride);
     if (p->bias) add_bias(p, row, n_rows, t0, n_x);
 }
 
@@ -140,7 +147,7 @@ CPU_OP(matmul)
 {
     struct cpu *c = (struct cpu *)d;
     const struct tensor *x = call->in[0];
-    struct matmul_job j = {.n_x = x->n_rows, .n_groups = 1};
+    struct matmul_job j = {.cpu = c, .bits = call->bits, .n_x = x->n_rows, .n_groups = 1};
     struct encoded by_format[ACT_N_FORMATS] = {{NULL, 0}};
     if (!j.n_x) return FK_OK;
     arena_reset(&c->scratch);

@@ -106,25 +106,33 @@ static enum fk_status encode_pairs(struct moe_job *j, struct stage *s, struct fk
     return FK_OK;
 }
 
+static void mul_rows(const struct moe_job *j, const struct stage *s, int64_t expert, int64_t row,
+                     int64_t n_rows, const uint8_t *x, int64_t n_x, float *y)
+{
+    if (s->w->dtype == DT_PLANES)
+        cpu_mul_planes(j->cpu, s->w, expert, row, n_rows, j->call->bits, x, s->x_row_bytes, n_x, y,
+                       (size_t)s->w->n_rows);
+    else
+        cpu_mul(&s->wk, (const uint8_t *)s->w->data + (size_t)expert * s->w->mat_bytes +
+                            (size_t)row * s->w->row_bytes,
+                s->w->row_bytes, n_rows, s->w->n_cols, x, s->x_row_bytes, n_x, y,
+                (size_t)s->w->n_rows);
+}
+
 static void mul_stage(const struct moe_job *j, const struct stage *s, int64_t chunk)
 {
     const struct group *g = &j->groups[chunk / j->chunks_per_group];
     int64_t row = chunk % j->chunks_per_group * j->rows_per_chunk, n_rows = s->w->n_rows - row;
     if (n_rows > j->rows_per_chunk) n_rows = j->rows_per_chunk;
-    const uint8_t *w = (const uint8_t *)s->w->data + (size_t)g->expert * s->w->mat_bytes +
-                       (size_t)row * s->w->row_bytes;
     bool is_shared = s != &j->down && j->call->in[0]->n_rows == 1;
     float *y = s->y + g->pair0 * s->w->n_rows + row;
     if (!is_shared) {
-        cpu_mul(&s->wk, w, s->w->row_bytes, n_rows, s->w->n_cols,
-                s->x + (size_t)g->pair0 * s->x_row_bytes, s->x_row_bytes, g->n_pairs, y,
-                (size_t)s->w->n_rows);
+        mul_rows(j, s, g->expert, row, n_rows, s->x + (size_t)g->pair0 * s->x_row_bytes, g->n_pairs, y);
         return;
     }
     /* One token: an expert has one pair, more only if ids repeat. */
     for (int64_t p = 0; p < g->n_pairs; p++)
-        cpu_mul(&s->wk, w, s->w->row_bytes, n_rows, s->w->n_cols, s->x, s->x_row_bytes, 1,
-                y + p * s->w->n_rows, (size_t)s->w->n_rows);
+        mul_rows(j, s, g->expert, row, n_rows, s->x, 1, y + p * s->w->n_rows);
 }
 
 static void gate_up_chunk(void *arg, int64_t chunk, int worker)

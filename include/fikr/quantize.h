@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * quantize.h - a model's weights in planes: one file that is read at 2, 3, 4, 6 or 8 bits. */
+#ifndef FIKR_QUANTIZE_H
+#define FIKR_QUANTIZE_H
+#include <stddef.h>
+#include "fikr/status.h"
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct fk_quantize_params {
+    int n_threads;             /* 0: all usable cores */
+    const char *text;          /* to calibrate with; NULL: the text that the library brings */
+    size_t n_bytes;
+    int max_tokens;            /* of it; 0: 16384 */
+    int no_calibration;        /* plain rounding: much worse, for comparisons */
+    fk_progress_fn progress;
+    void *progress_arg;
+    void *reserved[8];
+};
+FK_API void fk_quantize_default_params(struct fk_quantize_params *p);
+
+/* in: a GGUF file of any weight type. out: where to write, whole or not at all. A file of codes is
+ * kept beside out while it runs (a byte a weight). params may be NULL. */
+FK_API enum fk_status fk_quantize(const char *in, const char *out,
+                                  const struct fk_quantize_params *params, struct fk_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * quantize.c - from a model to a file of planes: which weights, what they see, their codes, the file.
+ * Memory: one tensor's scales, the input products of as many taps as fit HESSIAN_BYTES, and the codes
+ * in a file that the system pages. */
+#include "src/precision/quantize.h"
+#include <stdio.h>
+#include <string.h>
+#include "src/base/alloc.h"
+#include "src/base/fail.h"
+#include "src/precision/calibrate.h"
+
+#define HESSIAN_BYTES ((uint64_t)1 << 30)
+#define DAMP 0.1f
+#define DEFAULT_TOKENS 16384
+
+struct quantizer {
+    const struct fk_quantize_params *params;
+    struct model *model;
+    struct plane_weight *w;
+    size_t n;
+    struct spool spool;
+    struct pool *pool;
+    struct device *device;
+    struct calibration *calibration;
+    struct kernels kernels;
+    uint64_t done, total; /* weights */
+};
+
+static bool has_end(struct gguf_str s, const char *end)
+{
+    size_t n = strlen(end);
+    return s.n >= n && memcmp(s.p + s.n - n, end, n) == 0;
+}
+
+static bool has_part(struct gguf_str s, const char *part)
+{
+    return memmem(s.p, s.n, part, strlen(part)) != NULL;
+}
+
+/* Routers decide, norms are vectors, and heads of MLA are read transposed: they stay. */
+bool plane_weight_wanted(const struct gguf_tensor *t)
+{
+    const struct dtype_info *info = dtype_info(t->dtype);
+    if (!info || !info->is_weight || t->n_dims < 2 || t->shape[3] != 1) return false;
+    if (t->shape[0] % PLANES_COLS || t->shape[1] < PLANES_ROWS || t->name.n >= NAME_BYTES - 8)
+        return false;
+    if (!has_end(t->name, ".weight") || has_part(t->name, "norm") || has_part(t->name, "ffn_gate_inp"))
+        return false;
+    return !has_part(t->name, "attn_k_b") && !has_part(t->name, "attn_v_b") &&
+           !has_part(t->name, "attn_kv_b");
+}
+
+static enum fk_status choose_weights(struct quantizer *q, const char *out, struct fk_error *err)
+{
+    const struct gguf *g = q->model->gguf;
+    uint64_t bytes = 0, at = 0;
+    q->w = mem_calloc(gguf_n_tensors(g) + 1, sizeof *q->w, MEM_MODEL);
+    if (!q->w) return fail_nomem(err, gguf_n_tensors(g) * sizeof *q->w, "the weights");
+    for (size_t i = 0; i < gguf_n_tensors(g); i++) {
+        const struct gguf_tensor *t = gguf_tensor_at(g, i);
+        struct plane_weight *w = &q->w[q->n];
+        if (!plane_weight_wanted(t)) continue;
+        *w = (struct plane_weight){.src = t, .n_cols = t->shape[0], .n_rows = t->shape[1],
+                                   .n_mats = t->shape[2], .tap = -1};
+        snprintf(w->name, sizeof w->name, "%.*s", (int)t->name.n, t->name.p);
+        if (!planes_sizes(&w->sizes, w->n_cols, w->n_rows, w->n_mats))
+            return fail(err, FK_EUNSUPPORTED, "tensor '%s' is too large for planes", w->name);
+        bytes += ((w->sizes.side_bytes + 63) & ~(uint64_t)63) + w->sizes.n_tiles * PLANES_TILE;
+        q->total += w->n_cols * w->n_rows * w->n_mats;
+        q->n++;
+    }
+    if (!q->n) return fail(err, FK_EINVAL, "%s has no weight that planes could hold", gguf_path(g));
+    TRY(spool_open(&q->spool, out, bytes, err));
+    for (size_t i = 0; i < q->n; i++) {
+        struct plane_weight *w = &q->w[i];
+        w->side = q->spool.data + at;
+        at += (w->sizes.side_bytes + 63) & ~(uint64_t)63;
+        w->codes = q->spool.data + at;
+        at += w->sizes.n_tiles * PLANES_TILE;
+    }
+    return FK_OK;
+}
+
+static enum fk_status one_weight(struct quantizer *q, struct plane_weight *w, const struct feedback *f,
+                                 struct fk_error *err)
+{
+    const struct fk_quantize_params *p = q->params;
+    if (p->progress && p->progress(p->progress_arg, "quantizing", q->done, q->total))
+        return fail(err, FK_ECANCELLED, "cancelled before tensor '%s'", w->name);
+    TRY(plane_weight_quantize(w, f, &q->kernels, q->pool, err));
+    q->done += w->n_cols * w->n_rows * w->n_mats;
+    if (gguf_failed(q->model->gguf))
+        return fail(err, FK_EGONE, "%s was cut while it was read", gguf_path(q->model->gguf));
+    return FK_OK;
+}
+
+/* The weights of taps [first, first + n). */
+static enum fk_status weights_of_taps(struct quantizer *q, int first, int n, float **h,
+                                      struct fk_error *err)
+{
+    const struct fk_quantize_params *p = q->params;
+    enum fk_status st = calibration_collect(q->calibration, first, n, h, p->progress, p->progress_arg,
+                                            err);
+    for (int i = 0; i < n && st == FK_OK; i++) {
+        struct feedback f;
+        st = feedback_init(&f, h[i], calibration_size(q->calibration, first + i), DAMP, err);
+        h[i] = NULL;
+        if (st != FK_OK) break;
+        for (size_t k = 0; k < q->n && st == FK_OK; k++)
+            if (q->w[k].tap == first + i) st = one_weight(q, &q->w[k], &f, err);
+        feedback_fini(&f);
+    }
+    return st;
+}
+
+static enum fk_status with_calibration(struct quantizer *q, struct fk_error *err)
+{
+    const struct fk_quantize_params *p = q->params;
+    const char *text = p->text ? p->text : calibration_text;
+    size_t n_bytes = p->text ? p->n_bytes : calibration_text_bytes;
+    TRY(calibration_create(&q->calibration, q->model, q->device, text, n_bytes,
+                           p->max_tokens ? (size_t)p->max_tokens : DEFAULT_TOKENS, err));
+    for (size_t i = 0; i < q->n; i++) q->w[i].tap = calibration_tap(q->calibration, q->w[i].name);
+    /* A tied head is read by its own name. */
+    int n_taps = calibration_n_taps(q->calibration);
+    float **h = mem_calloc((size_t)n_taps + 1, sizeof *h, MEM_MODEL);
+    if (!h) return fail_nomem(err, (unsigned long long)n_taps * sizeof *h, "a calibration");
+    enum fk_status st = FK_OK;
+    for (int first = 0, n; first < n_taps && st == FK_OK; first += n) {
+        uint64_t bytes = 0;
+        for (n = 0; first + n < n_taps; n++) {
+            uint64_t size = (uint64_t)calibration_size(q->calibration, first + n);
+            if (n && bytes + size * size * 4 > HESSIAN_BYTES) break;
+            bytes += size * size * 4;
+            h[n] = mem_array((size_t)size * (size_t)size, sizeof(float), MEM_MODEL);
+            if (h[n]) continue;
+            st = fail_nomem(err, size * size * 4, "the products of a matrix's inputs");
+            break;
+        }
+        if (st == FK_OK) st = weights_of_taps(q, first, n, h, err);
+        for (int i = 0; i < n_taps; i++) {
+            mem_free(h[i]);
+            h[i] = NULL;
+        }
+    }
+    mem_free(h);
+    return st;
+}
+
+static enum fk_status run(struct quantizer *q, const char *in, const char *out, struct fk_error *err)
+{
+    const struct fk_quantize_params *p = q->params;
+    struct device_params dp = {.n_threads = p->n_threads};
+    TRY(model_open(&q->model, in, !p->no_calibration, err));
+    if (q->model->n_planes)
+        return fail(err, FK_EINVAL, "%s is in planes already; quantize what it was made from", in);
+    TRY(device_cpu_create(&q->device, &dp, err));
+    TRY(pool_create(&q->pool, device_n_threads(q->device), err));
+    TRY(choose_weights(q, out, err));
+    if (!p->no_calibration) TRY(with_calibration(q, err));
+    for (size_t i = 0; i < q->n; i++)
+        if (q->w[i].tap < 0) TRY(one_weight(q, &q->w[i], NULL, err));
+    return plane_file_write(q->model->gguf, q->w, q->n, out, p->progress, p->progress_arg, err);
+}
+
+enum fk_status quantize_run(const char *in, const char *out, const struct fk_quantize_params *params,
+                            struct fk_error *err)
+{
+    static const struct fk_quantize_params defaults;
+    struct quantizer q = {.params = params ? params : &defaults, .spool.fd = -1};
+    kernels_select(&q.kernels, cpu_detect(), false);
+    enum fk_status st = run(&q, in, out, err);
+    calibration_destroy(&q.calibration);
+    if (q.pool) pool_destroy(&q.pool);
+    device_destroy(&q.device);
+    spool_close(&q.spool);
+    mem_free(q.w);
+    model_close(&q.model);
+    return st;
+}
