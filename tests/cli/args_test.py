@@ -7,7 +7,7 @@ import support
 from support import ROOT, Case
 
 VERBS = ["run", "inspect", "fit", "tokenize", "logits", "perplexity", "bench", "eval", "convert",
-         "pull",
+         "quantize", "pull",
          "puzzles"]
 
 
