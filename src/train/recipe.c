@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * recipe.c - reads recipes by tables: a key's type, place, bounds and default stand in one line. */
+#include "src/train/recipe.h"
+#include <inttypes.h>
+#include <jansson.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include "src/base/fail.h"
+#include "src/base/map.h"
+#include "src/base/sha256.h"
+
+enum field_type { INT, REAL, BOOL };
+
+struct field {
+    const char *key;
+    enum field_type type;
+    size_t at;
+    double min, max, initial;
+};
+
+static const struct field top_fields[] = {
+    {"seed", INT, offsetof(struct recipe, seed), 0, 1e15, 1},
+    {"checkpoint_steps", INT, offsetof(struct recipe, ckpt_steps), 1, 1e9, 200},
+    {"checkpoint_keep", INT, offsetof(struct recipe, ckpt_keep), 2, 100, 3},
+    {"log_steps", INT, offsetof(struct recipe, log_steps), 1, 1e6, 20},
+    {"vocab_sample", INT, offsetof(struct recipe, vocab_sample), 100, 1e6, 20000},
+};
+#define AT(name) offsetof(struct recipe_model, name)
+static const struct field model_fields[] = {
+    {"vocab", INT, AT(n_vocab), 320, 512, 448},
+    {"context", INT, AT(n_ctx), 64, 8192, 1024},
+    {"embd", INT, AT(n_embd), 32, 4096, 192},
+    {"layers", INT, AT(n_layers), 1, 64, 5},
+    {"dense_layers", INT, AT(n_dense_layers), 0, 64, 1},
+    {"ff", INT, AT(n_ff), 32, 16384, 512},
+    {"heads", INT, AT(n_heads), 1, 64, 6},
+    {"nope_dim", INT, AT(nope_dim), 2, 512, 32},
+    {"rope_dim", INT, AT(rope_dim), 2, 512, 16},
+    {"v_dim", INT, AT(v_dim), 2, 512, 32},
+    {"q_rank", INT, AT(q_rank), 0, 4096, 96},
+    {"kv_rank", INT, AT(kv_rank), 32, 4096, 64},
+    {"experts", INT, AT(n_experts), 2, 256, 8},
+    {"experts_used", INT, AT(n_experts_used), 1, 64, 2},
+    {"shared_experts", INT, AT(n_shared_experts), 0, 8, 1},
+    {"ff_expert", INT, AT(n_ff_expert), 32, 8192, 96},
+    {"rope_theta", REAL, AT(rope_theta), 10, 1e9, 10000},
+    {"norm_eps", REAL, AT(norm_eps), 1e-12, 1e-2, 1e-6},
+    {"route_scale", REAL, AT(route_scale), 1e-3, 100, 1},
+    {"init_embd", REAL, AT(init_embd), 1e-4, 1, 0.04},
+    {"init_gain", REAL, AT(init_gain), 1e-3, 10, 0.7},
+    {"tied", BOOL, AT(tied), 0, 1, 1},
+};
+#undef AT
+#define AT(name) offsetof(struct recipe_optim, name)
+static const struct field optim_fields[] = {
+    {"beta1", REAL, AT(beta1), 0, 0.9999, 0.9},
+    {"beta2", REAL, AT(beta2), 0, 0.99999, 0.95},
+    {"eps", REAL, AT(eps), 1e-16, 1, 1e-8},
+    {"weight_decay", REAL, AT(weight_decay), 0, 10, 0.1},
+    {"clip", REAL, AT(clip), 1e-6, 1e6, 1},
+    {"balance", REAL, AT(balance), 0, 10, 1e-4},
+    {"bias_rate", REAL, AT(bias_rate), 0, 1, 1e-3},
+};
+#undef AT
+#define AT(name) offsetof(struct recipe_stage, name)
+static const struct field stage_fields[] = {
+    {"steps", INT, AT(n_steps), 1, 1e9, 0},
+    {"batch_tokens", INT, AT(batch_tokens), 256, 1 << 20, 4096},
+    {"lr", REAL, AT(lr), 0, 10, 2e-3},
+    {"lr_end", REAL, AT(lr_end), 0, 1, 0.1},
+    {"warmup", INT, AT(n_warmup), 0, 1e9, 100},
+    {"decay", INT, AT(n_decay), 0, 1e9, 0},
+    {"loss_on_prompt", BOOL, AT(loss_on_prompt), 0, 1, 0},
+};
+#undef AT
+#define N(a) (sizeof(a) / sizeof(a)[0])
+
+struct reader {
+    const char *file;
+    struct fk_error *err;
+};
+
+static void put(void *base, const struct field *f, double v)
+{
+    char *p = (char *)base + f->at;
+    if (f->type == INT) *(int64_t *)(void *)p = (int64_t)v;
+    if (f->type == REAL) *(double *)(void *)p = v;
+    if (f->type == BOOL) *(bool *)(void *)p = v != 0;
+}
+
+static double get(const void *base, const struct field *f)
+{
+    const char *p = (const char *)base + f->at;
+    if (f->type == INT) return (double)*(const int64_t *)(const void *)p;
+    if (f->type == REAL) return *(const double *)(const void *)p;
+    return *(const bool *)(const void *)p;
+}
+
+static void set_defaults(void *base, const struct field *fields, size_t n)
+{
+    for (size_t i = 0; i < n; i++) put(base, &fields[i], fields[i].initial);
+}
+
+static enum fk_status take(const struct reader *r, void *base, const struct field *f, const json_t *v)
+{
+    static const char *const wanted[] = {"a whole number", "a number", "true or false"};
+    bool fits = f->type == INT ? json_is_integer(v)
+                : f->type == REAL ? json_is_number(v) : json_is_boolean(v);
+    if (!fits)
+        return fail(r->err, FK_EFORMAT, "%s: '%s' is not %s", r->file, f->key, wanted[f->type]);
+    double x = f->type == BOOL ? (double)json_is_true(v) : json_number_value(v);
+    if (!(x >= f->min && x <= f->max))
+        return fail(r->err, FK_EFORMAT, "%s: '%s' is %g; it must be from %g to %g", r->file, f->key, x,
+                    f->min, f->max);
+    put(base, f, x);
+    return FK_OK;
+}
+
+static const struct field *find(const struct field *fields, size_t n, const char *key)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!strcmp(fields[i].key, key)) return &fields[i];
+    return NULL;
+}
+
+static enum fk_status unknown(const struct reader *r, const char *where, const char *key)
+{
+    return fail(r->err, FK_EFORMAT, "%s: %s has no key '%s'", r->file, where, key);
+}
+
+static enum fk_status need_object(const struct reader *r, const char *key, json_t *v)
+{
+    if (json_is_object(v)) return FK_OK;
+    return fail(r->err, FK_EFORMAT, "%s: '%s' is not an object", r->file, key);
+}
+
+static enum fk_status read_fields(const struct reader *r, const char *where, json_t *o, void *base,
+                                  const struct field *fields, size_t n)
+{
+    const char *key;
+    json_t *v;
+    TRY(need_object(r, where, o));
+    json_object_foreach(o, key, v) {
+        const struct field *f = find(fields, n, key);
+        if (!f) return unknown(r, where, key);
+        TRY(take(r, base, f, v));
+    }
+    return FK_OK;
+}
+
+static enum fk_status read_name(const struct reader *r, const json_t *v, char *out, size_t bytes)
+{
+    const char *s = json_string_value(v);
+    if (!s || !*s || strlen(s) >= bytes)
+        return fail(r->err, FK_EFORMAT, "%s: 'name' is not a text of 1 to %zu bytes", r->file,
+                    bytes - 1);
+    memcpy(out, s, strlen(s) + 1);
+    return FK_OK;
+}
+
+static enum fk_status read_weights(const struct reader *r, const char *key, const json_t *v,
+                                   uint32_t *out, size_t n)
+{
+    uint64_t sum = 0;
+    if (!json_is_array(v) || json_array_size(v) != n)
+        return fail(r->err, FK_EFORMAT, "%s: '%s' is not a list of %zu weights", r->file, key, n);
+    for (size_t i = 0; i < n; i++) {
+        const json_t *x = json_array_get(v, i);
+        int64_t w = json_integer_value(x);
+        if (!json_is_integer(x) || w < 0 || w > 1000000)
+            return fail(r->err, FK_EFORMAT, "%s: '%s' holds what is no weight from 0 to 1000000",
+                        r->file, key);
+        out[i] = (uint32_t)w;
+        sum += out[i];
+    }
+    if (!sum) return fail(r->err, FK_EFORMAT, "%s: the weights of '%s' are all 0", r->file, key);
+    return FK_OK;
+}
+
+static enum fk_status find_family(const struct reader *r, const char *name, int *out)
+{
+    *out = fk_family_find(name);
+    if (*out >= 0) return FK_OK;
+    return fail(r->err, FK_EFORMAT, "%s: there is no family '%s'", r->file, name);
+}
+
+/* {"add": 3, ...}: the others are left out. */
+static enum fk_status read_families(const struct reader *r, json_t *o, struct fk_mix *mix)
+{
+    const char *key;
+    json_t *v;
+    int family;
+    TRY(need_object(r, "families", o));
+    memset(mix->family, 0, sizeof mix->family);
+    json_object_foreach(o, key, v) {
+        int64_t w = json_integer_value(v);
+        TRY(find_family(r, key, &family));
+        if (!json_is_integer(v) || w < 0 || w > 1000000)
+            return fail(r->err, FK_EFORMAT, "%s: the weight of '%s' is not from 0 to 1000000",
+                        r->file, key);
+        mix->family[family] = (uint32_t)w;
+    }
+    return FK_OK;
+}
+
+/* A list for all families, or {"add": [...]} for some. */
+static enum fk_status read_levels(const struct reader *r, json_t *v, struct fk_mix *mix)
+{
+    if (json_is_array(v)) {
+        for (int i = 0; i < fk_n_families(); i++)
+            TRY(read_weights(r, "levels", v, mix->level[i], FK_N_LEVELS));
+        return FK_OK;
+    }
+    const char *key;
+    json_t *list;
+    int family;
+    TRY(need_object(r, "levels", v));
+    json_object_foreach(v, key, list) {
+        TRY(find_family(r, key, &family));
+        TRY(read_weights(r, key, list, mix->level[family], FK_N_LEVELS));
+    }
+    return FK_OK;
+}
+
+static enum fk_status read_styles(const struct reader *r, json_t *v, struct fk_mix *mix)
+{
+    if (json_is_array(v)) {
+        for (int i = 0; i < fk_n_families(); i++)
+            TRY(read_weights(r, "styles", v, mix->style[i], FK_N_STYLES));
+        return FK_OK;
+    }
+    const char *key;
+    json_t *list;
+    int family;
+    TRY(need_object(r, "styles", v));
+    json_object_foreach(v, key, list) {
+        TRY(find_family(r, key, &family));
+        TRY(read_weights(r, key, list, mix->style[family], FK_N_STYLES));
+    }
+    return FK_OK;
+}
+
+static enum fk_status read_stage(const struct reader *r, json_t *o, struct recipe_stage *s)
+{
+    const char *key;
+    json_t *v;
+    set_defaults(s, stage_fields, N(stage_fields));
+    fk_mix_defaults(&s->mix);
+    TRY(need_object(r, "stages", o));
+    json_object_foreach(o, key, v) {
+        const struct field *f = find(stage_fields, N(stage_fields), key);
+        if (f) TRY(take(r, s, f, v));
+        else if (!strcmp(key, "name")) TRY(read_name(r, v, s->name, sizeof s->name));
+        else if (!strcmp(key, "families")) TRY(read_families(r, v, &s->mix));
+        else if (!strcmp(key, "levels")) TRY(read_levels(r, v, &s->mix));
+        else if (!strcmp(key, "styles")) TRY(read_styles(r, v, &s->mix));
+        else if (!strcmp(key, "langs")) TRY(read_weights(r, key, v, s->mix.lang, FK_N_LANGS));
+        else return unknown(r, "a stage", key);
+    }
+    if (!s->n_steps) return fail(r->err, FK_EFORMAT, "%s: a stage has no 'steps'", r->file);
+    if (s->n_warmup + s->n_decay > s->n_steps)
+        return fail(r->err, FK_EFORMAT, "%s: 'warmup' %" PRId64 " and 'decay' %" PRId64
+                    " exceed the stage's %" PRId64 " steps", r->file, s->n_warmup, s->n_decay,
+                    s->n_steps);
+    return FK_OK;
+}
+
+static enum fk_status read_stages(const struct reader *r, json_t *v, struct recipe *out)
+{
+    size_t n = json_array_size(v);
+    if (!json_is_array(v) || !n || n > RECIPE_MAX_STAGES)
+        return fail(r->err, FK_EFORMAT, "%s: 'stages' is not a list of 1 to %d stages", r->file,
+                    RECIPE_MAX_STAGES);
+    for (size_t i = 0; i < n; i++) {
+        struct recipe_stage *s = &out->stages[i];
+        TRY(read_stage(r, json_array_get(v, i), s));
+        /* Every stage draws puzzles of its own. */
+        s->mix.seed = (uint64_t)out->seed * RECIPE_MAX_STAGES + i;
+    }
+    out->n_stages = n;
+    return FK_OK;
+}
+
+static enum fk_status read_top(const struct reader *r, json_t *o, struct recipe *out)
+{
+    const char *key;
+    json_t *v, *stages = NULL;
+    TRY(need_object(r, "the recipe", o));
+    json_object_foreach(o, key, v) {
+        const struct field *f = find(top_fields, N(top_fields), key);
+        if (f) TRY(take(r, out, f, v));
+        else if (!strcmp(key, "name")) TRY(read_name(r, v, out->name, sizeof out->name));
+        else if (!strcmp(key, "model"))
+            TRY(read_fields(r, key, v, &out->model, model_fields, N(model_fields)));
+        else if (!strcmp(key, "optimizer"))
+            TRY(read_fields(r, key, v, &out->optim, optim_fields, N(optim_fields)));
+        else if (!strcmp(key, "stages")) stages = v;
+        else return unknown(r, "a recipe", key);
+    }
+    return read_stages(r, stages, out);
+}
+
+/* What the tables cannot say alone. */
+static enum fk_status check_model(const struct reader *r, const struct recipe_model *m)
+{
+    if (m->n_dense_layers > m->n_layers)
+        return fail(r->err, FK_EFORMAT, "%s: 'dense_layers' exceed 'layers'", r->file);
+    if (m->n_experts_used > m->n_experts)
+        return fail(r->err, FK_EFORMAT, "%s: 'experts_used' exceed 'experts'", r->file);
+    if (m->rope_dim % 2) return fail(r->err, FK_EFORMAT, "%s: 'rope_dim' is odd", r->file);
+    /* Rows of weights must be whole blocks of the small types. */
+    const struct { const char *name; int64_t n; } inputs[] = {
+        {"embd", m->n_embd}, {"ff", m->n_ff}, {"ff_expert", m->n_ff_expert}, {"q_rank", m->q_rank},
+        {"kv_rank", m->kv_rank}, {"heads times v_dim", m->n_heads * m->v_dim},
+        {"nope_dim", m->nope_dim}};
+    for (size_t i = 0; i < N(inputs); i++)
+        if (inputs[i].n % 32)
+            return fail(r->err, FK_EFORMAT, "%s: '%s' is %" PRId64 ", not a multiple of 32", r->file,
+                        inputs[i].name, inputs[i].n);
+    return FK_OK;
+}
+
+enum fk_status recipe_parse(struct recipe *out, const char *text, size_t n, const char *name,
+                            struct fk_error *err)
+{
+    struct reader r = {name, err};
+    json_error_t je;
+    struct sha256 h;
+    *out = (struct recipe){.name = "model"};
+    set_defaults(out, top_fields, N(top_fields));
+    set_defaults(&out->model, model_fields, N(model_fields));
+    set_defaults(&out->optim, optim_fields, N(optim_fields));
+    sha256_init(&h);
+    sha256_update(&h, text, n);
+    sha256_hex(&h, out->sha256);
+    json_t *o = json_loadb(text, n, JSON_REJECT_DUPLICATES, &je);
+    if (!o) return fail(err, FK_EFORMAT, "%s: line %d: %s", name, je.line, je.text);
+    enum fk_status st = read_top(&r, o, out);
+    json_decref(o);
+    return st ? st : check_model(&r, &out->model);
+}
+
+enum fk_status recipe_read(struct recipe *r, const char *path, struct fk_error *err)
+{
+    char *text;
+    size_t n;
+    TRY(file_read(path, RECIPE_MAX_BYTES, &text, &n, err));
+    enum fk_status st = recipe_parse(r, text, n, path, err);
+    mem_free(text);
+    return st;
+}
+
+static void print_fields(struct buf *b, const char *head, const void *base, const struct field *fields,
+                         size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        double v = get(base, &fields[i]);
+        if (fields[i].type == BOOL) buf_printf(b, "%s%s %s\n", head, fields[i].key, v ? "true" : "false");
+        else buf_printf(b, "%s%s %.10g\n", head, fields[i].key, v);
+    }
+}
+
+static void print_weights(struct buf *b, const uint32_t *w, size_t n)
+{
+    for (size_t i = 0; i < n; i++) buf_printf(b, "%s%u", i ? " " : "", w[i]);
+}
+
+static void print_mix(struct buf *b, const char *head, const struct fk_mix *mix)
+{
+    buf_printf(b, "%slangs ", head);
+    print_weights(b, mix->lang, FK_N_LANGS);
+    buf_putc(b, '\n');
+    for (int i = 0; i < fk_n_families(); i++) {
+        if (!mix->family[i]) continue;
+        buf_printf(b, "%sfamily %s %u levels ", head, fk_family_name(i), mix->family[i]);
+        print_weights(b, mix->level[i], FK_N_LEVELS);
+        buf_puts(b, " styles ");
+        print_weights(b, mix->style[i], FK_N_STYLES);
+        buf_putc(b, '\n');
+    }
+}
+
+bool recipe_print(const struct recipe *r, struct buf *out)
+{
+    buf_printf(out, "name %s\n", r->name);
+    print_fields(out, "", r, top_fields, N(top_fields));
+    print_fields(out, "model.", &r->model, model_fields, N(model_fields));
+    print_fields(out, "optimizer.", &r->optim, optim_fields, N(optim_fields));
+    for (size_t i = 0; i < r->n_stages; i++) {
+        char head[32];
+        snprintf(head, sizeof head, "stage %zu.", i + 1);
+        buf_printf(out, "%sname %s\n", head, r->stages[i].name);
+        print_fields(out, head, &r->stages[i], stage_fields, N(stage_fields));
+        print_mix(out, head, &r->stages[i].mix);
+    }
+    return !out->failed;
+}
+
+double recipe_lr(const struct recipe_stage *s, int64_t step)
+{
+    if (step < s->n_warmup) return s->lr * (double)(step + 1) / (double)(s->n_warmup + 1);
+    int64_t left = s->n_steps - step;
+    if (left > s->n_decay) return s->lr;
+    double share = (double)left / (double)(s->n_decay + 1);
+    return s->lr * (s->lr_end + (1 - s->lr_end) * share);
+}
+
+int64_t recipe_n_steps(const struct recipe *r)
+{
+    int64_t n = 0;
+    for (size_t i = 0; i < r->n_stages; i++) n += r->stages[i].n_steps;
+    return n;
+}
