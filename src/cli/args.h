@@ -22,6 +22,7 @@ enum verb_bit {
     VERB_PULL = 1 << 8,
     VERB_EVAL = 1 << 9,
     VERB_PUZZLES = 1 << 10,
+    VERB_TRAIN = 1 << 11,
     VERB_QUANTIZE = 1 << 12,
     VERB_ALL = (1 << 13) - 1
 };
@@ -75,6 +76,9 @@ struct args {
     uint64_t permute;
     bool permute_given;
     const char *sha256, *base_url;
+    const char *init;
+    bool resume;
+    int max_steps;
 };
 
 enum arg_kind {

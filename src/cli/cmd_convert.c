@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
- * cmd_convert.c - the library's converter with a progress bar. */
+ * cmd_convert.c - the library's converter with a progress bar; checkpoints of training too. */
 #include <stdio.h>
 
 #include "fikr/convert.h"
 #include "src/cli/term.h"
+#include "src/cli/train_link.h"
 #include "src/cli/verbs.h"
 
 int cmd_convert(const struct args *a)
@@ -16,7 +17,12 @@ int cmd_convert(const struct args *a)
     p.type = a->type;
     p.progress = bar_update;
     p.progress_arg = &bar;
-    enum fk_status st = fk_convert(a->operands[0], a->operands[1], &p, &err);
+    enum fk_status st;
+    const struct train_link *link;
+    if (!train_is_checkpoint(a->operands[0]))
+        st = fk_convert(a->operands[0], a->operands[1], &p, &err);
+    else if (!(st = train_link_open(&link, &err)))
+        st = link->export_f16(a->operands[0], a->operands[1], &err);
     bar_fini(&bar);
     if (st) return term_complain(&err);
     if (!a->json) return 0;

@@ -16,5 +16,6 @@ int cmd_eval(const struct args *a);
 int cmd_quantize(const struct args *a);
 int cmd_pull(const struct args *a);
 int cmd_puzzles(const struct args *a);
+int cmd_train(const struct args *a);
 
 #endif

@@ -64,7 +64,7 @@ static void write_header(uint8_t h[HEADER_BYTES], const struct train_params *p,
     memcpy(&bits[6], &s->seconds, 8);
     memcpy(&bits[7], &s->loss_mean, 8);
     memset(h, 0, HEADER_BYTES);
-    memcpy(h, CKPT_MAGIC, 8);
+    memcpy(h, FK_TRAIN_MAGIC, 8);
     put_u64(h + 8, 1 | (uint64_t)HEADER_BYTES << 32);
     put_u64(h + 16, p->n_floats);
     put_u64(h + 24, p->n_items);
@@ -173,7 +173,7 @@ static enum fk_status check(const char *path, const struct file_map *m, const st
     size_t floats = 3 * p->n_floats * sizeof(float);
     char hex[65];
     struct sha256 sum;
-    if (m->bytes < HEADER_BYTES || memcmp(m->data, CKPT_MAGIC, 8))
+    if (m->bytes < HEADER_BYTES || memcmp(m->data, FK_TRAIN_MAGIC, 8))
         return fail(err, FK_EFORMAT, "'%s' is no checkpoint", path);
     if (get_u64(m->data + 8) != (1 | (uint64_t)HEADER_BYTES << 32))
         return fail(err, FK_EUNSUPPORTED, "'%s' is a checkpoint of another version", path);
@@ -225,4 +225,13 @@ enum fk_status ckpt_load_newest(const char *dir, struct train_params *p, struct 
     }
     return fail(err, FK_ENOTFOUND, *n_skipped ? "none of the checkpoints in '%s' is valid"
                 : "there is no checkpoint in '%s'", dir);
+}
+
+bool ckpt_is_one(const char *path)
+{
+    struct file_map m;
+    if (file_map_open(&m, path, NULL)) return false;
+    bool is = m.bytes >= HEADER_BYTES && !memcmp(m.data, FK_TRAIN_MAGIC, 8);
+    file_map_close(&m);
+    return is;
 }

@@ -5,9 +5,8 @@
  * are the random state. The routing bias stands among the weights. */
 #ifndef TRAIN_CKPT_H
 #define TRAIN_CKPT_H
+#include "fikr/train.h"
 #include "src/train/params.h"
-
-#define CKPT_MAGIC "FKTRAIN\n"
 
 /* Whole numbers and doubles only: the file holds them in this order. */
 struct ckpt_state {
@@ -24,6 +23,9 @@ struct ckpt_state {
 /* Writes DIR/ckpt-STEP.fikr (temporary file, fsync, rename) and removes all but the newest `keep`. */
 enum fk_status ckpt_save(const char *dir, const struct train_params *p, const struct ckpt_state *s,
                          int keep, struct fk_error *err);
+
+/* Whether the file begins as one does. */
+bool ckpt_is_one(const char *path);
 
 /* Reads the file into p's arenas (of the same shape) after checking all of it. */
 enum fk_status ckpt_load(const char *path, struct train_params *p, struct ckpt_state *s,

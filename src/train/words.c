@@ -166,8 +166,7 @@ static enum fk_status read_sample(struct learner *l, const struct recipe *r, con
     struct fk_puzzle p = {0};
     enum fk_status st = FK_OK;
     for (int64_t i = 0; i < r->vocab_sample && !st; i++) {
-        const struct recipe_stage *s = &r->stages[(size_t)i % r->n_stages];
-        st = fk_puzzle_make(book, &s->mix, (uint64_t)i, &p, err);
+        st = fk_puzzle_make(book, &r->stages[0].mix, (uint64_t)i, &p, err);
         if (st) break;
         add_text(l, p.prompt);
         add_text(l, p.thinking);

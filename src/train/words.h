@@ -25,8 +25,8 @@ struct words {
     uint8_t n_bytes[WORDS_MAX];
 };
 
-/* Draws r->vocab_sample conversations of the stages' mixes in turn. The same recipe gives the same
- * vocabulary everywhere. book may be NULL. May end below r->model.n_vocab when nothing is left to join. */
+/* Draws r->vocab_sample conversations of the first stage's mix, so that a stage added later leaves the
+ * vocabulary as it is. The same recipe gives the same one everywhere. book may be NULL. May end below r->model.n_vocab when nothing is left to join. */
 enum fk_status words_learn(struct words *w, const struct recipe *r, const fk_book *book,
                            struct fk_error *err);
 

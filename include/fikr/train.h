@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * train.h - training from a recipe: from random numbers to a model that thinks (libfikr-train). */
+#ifndef FIKR_TRAIN_H
+#define FIKR_TRAIN_H
+#include <stdint.h>
+#include "fikr/status.h"
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum fk_train_event_kind {
+    FK_TRAIN_SETTINGS, /* text: every value of the recipe, one a line */
+    FK_TRAIN_NOTE,     /* text: one sentence */
+    FK_TRAIN_STEP      /* the numbers below */
+};
+
+struct fk_train_event {
+    enum fk_train_event_kind kind;
+    const char *text;            /* valid during the call */
+    const char *stage;
+    int64_t step, n_steps;       /* updates of all stages: made, in all */
+    int64_t n_tokens;            /* since the beginning */
+    double loss;                 /* running mean of the last steps, nats a target */
+    double lr, grad_norm;
+    double tokens_per_second;    /* since this start */
+    double seconds_left;         /* at that pace; 0: unknown */
+};
+
+/* Return nonzero to stop: a checkpoint is written and fk_train ends with FK_ECANCELLED. */
+typedef int (*fk_train_event_fn)(void *arg, const struct fk_train_event *e);
+
+struct fk_train_params {
+    const char *recipe;    /* path of a JSON file; doc/train.md */
+    const char *out_dir;   /* made if absent: fresh.gguf, ckpt-*.fikr, run.jsonl, model.gguf */
+    const char *data_dir;  /* lists for the family "outside" (fikr/grade.h); NULL: built in */
+    const char *init;      /* F32 GGUF or checkpoint of the same shape to begin from; NULL: random */
+    int resume;            /* go on from the newest valid checkpoint in out_dir */
+    int n_threads;         /* 0: all usable cores */
+    int64_t max_steps;     /* stop (with a checkpoint) after so many of this start; 0: never */
+    fk_train_event_fn event;
+    void *event_arg;
+    void *reserved[8];
+};
+void fk_train_default_params(struct fk_train_params *p);
+
+/* Runs the recipe to its end and exports out_dir/model.gguf (F16). Without resume, a folder that holds
+ * checkpoints is refused with FK_ESTATE. A checkpoint that cannot be written is a note, not an end. */
+enum fk_status fk_train(const struct fk_train_params *p, struct fk_error *err);
+
+/* A checkpoint's weights as an F16 GGUF file (norms, routers and biases F32). Reads fresh.gguf beside
+ * the checkpoint for the vocabulary and the shape. */
+enum fk_status fk_train_export(const char *checkpoint, const char *out_path, struct fk_error *err);
+/* The first eight bytes of a checkpoint. */
+#define FK_TRAIN_MAGIC "FKTRAIN\n"
+
+#ifdef __cplusplus
+}
+#endif
+#endif

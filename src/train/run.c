@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * run.c - a recipe from its first step to its last: what fk_train() does. */
+#include <cblas.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include "fikr/train.h"
+#include "src/base/clock.h"
+#include "src/base/fail.h"
+#include "src/train/ckpt.h"
+#include "src/train/export.h"
+#include "src/train/fresh.h"
+#include "src/train/learner.h"
+#include "src/train/optim.h"
+
+#define MAX_PATH 4096
+#define LOSS_KEEP 0.95 /* of the running mean a step */
+
+struct run {
+    const struct fk_train_params *p;
+    struct recipe recipe;
+    struct learner learner;
+    struct pack pack;
+    fk_book *book;
+    FILE *log;                    /* run.jsonl */
+    struct ckpt_state s;
+    char machine[64];
+    double begun, begun_seconds;  /* of this start */
+    int64_t n_tokens_before, n_steps_here;
+    double lr, grad_norm;
+    struct learner_sums sums;     /* of the last batch */
+    bool stop;
+    struct fk_error *err;
+};
+
+static bool path_in(const struct run *r, const char *name, char out[MAX_PATH])
+{
+    int n = snprintf(out, MAX_PATH, "%s/%s", r->p->out_dir, name);
+    return n > 0 && n < MAX_PATH;
+}
+
+static void tell(struct run *r, enum fk_train_event_kind kind, const char *text)
+{
+    struct fk_train_event e = {.kind = kind, .text = text};
+    if (r->p->event && r->p->event(r->p->event_arg, &e)) r->stop = true;
+}
+
+__attribute__((format(printf, 2, 3))) static void note(struct run *r, const char *fmt, ...)
+{
+    char text[600];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    tell(r, FK_TRAIN_NOTE, text);
+}
+
+static double pace(const struct run *r)
+{
+    double seconds = clock_seconds() - r->begun;
+    return seconds > 0 ? (double)((int64_t)r->s.n_tokens - r->n_tokens_before) / seconds : 0;
+}
+
+static void tell_step(struct run *r, const struct recipe_stage *stage)
+{
+    struct fk_train_event e = {.kind = FK_TRAIN_STEP, .text = "", .stage = stage->name,
+                               .step = (int64_t)r->s.step, .n_steps = recipe_n_steps(&r->recipe),
+                               .n_tokens = (int64_t)r->s.n_tokens, .loss = r->s.loss_mean,
+                               .lr = r->lr, .grad_norm = r->grad_norm, .tokens_per_second = pace(r)};
+    double seconds = clock_seconds() - r->begun;
+    if (r->n_steps_here)
+        e.seconds_left = seconds / (double)r->n_steps_here * (double)(e.n_steps - e.step);
+    if (r->p->event && r->p->event(r->p->event_arg, &e)) r->stop = true;
+    if (!r->log || e.step % r->recipe.log_steps) return;
+    fprintf(r->log, "{\"step\":%" PRId64 ",\"stage\":%" PRIu64 ",\"tokens\":%" PRIu64
+            ",\"targets\":%" PRIu64 ",\"loss\":%.6f,\"accuracy\":%.4f,\"mean_loss\":%.6f,\"lr\":%.6g"
+            ",\"grad_norm\":%.6g,\"tokens_per_second\":%.1f,\"seconds\":%.1f}\n",
+            e.step, r->s.stage, r->s.n_tokens, r->s.n_targets, r->sums.loss, r->sums.accuracy, r->s.loss_mean, r->lr,
+            r->grad_norm, e.tokens_per_second, r->s.seconds);
+    fflush(r->log);
+}
+
+/* A disk that is full must not end a run of hours: it is said, and tried again next time. */
+static void save(struct run *r)
+{
+    struct fk_error err = {0};
+    r->s.seconds = r->begun_seconds + clock_seconds() - r->begun;
+    memcpy(r->s.machine, r->machine, sizeof r->s.machine);
+    if (ckpt_save(r->p->out_dir, &r->learner.params, &r->s, (int)r->recipe.ckpt_keep, &err))
+        note(r, "step %" PRIu64 ": no checkpoint: %s", r->s.step, err.message);
+}
+
+static enum fk_status one_step(struct run *r, const struct recipe_stage *stage)
+{
+    struct learner *l = &r->learner;
+    const struct recipe_optim *o = &r->recipe.optim;
+    TRY(pack_fill(&r->pack, &stage->mix, &r->s.cursor, r->err));
+    TRY(learner_gradient(l, &r->pack, o->balance, &r->sums, r->err));
+    r->grad_norm = optim_grad_norm(&l->params);
+    if (!isfinite(r->grad_norm))
+        return fail(r->err, FK_ENONFINITE, "the gradient of step %" PRIu64 " is no number",
+                    r->s.step + 1);
+    double scale = r->grad_norm > o->clip ? o->clip / r->grad_norm : 1;
+    r->lr = recipe_lr(stage, (int64_t)r->s.stage_step);
+    optim_adamw(&l->params, o, r->lr, scale, (int64_t)r->s.step + 1);
+    learner_balance(l, o->bias_rate);
+    double keep = r->s.step ? LOSS_KEEP : 0;
+    r->s.loss_mean = keep * r->s.loss_mean + (1 - keep) * r->sums.loss;
+    r->s.step++;
+    r->s.stage_step++;
+    r->s.n_tokens += (uint64_t)r->pack.n_tokens;
+    r->s.n_targets += (uint64_t)r->sums.n_targets;
+    r->s.seconds = r->begun_seconds + clock_seconds() - r->begun;
+    r->n_steps_here++;
+    return FK_OK;
+}
+
+static enum fk_status run_stage(struct run *r, const struct recipe_stage *stage)
+{
+    r->pack.max_tokens = stage->batch_tokens;
+    r->pack.loss_on_prompt = stage->loss_on_prompt;
+    while ((int64_t)r->s.stage_step < stage->n_steps) {
+        TRY(one_step(r, stage));
+        tell_step(r, stage);
+        bool is_last = r->p->max_steps && r->n_steps_here >= r->p->max_steps;
+        if (r->stop || is_last || r->s.step % (uint64_t)r->recipe.ckpt_steps == 0) save(r);
+        if (r->stop || is_last) return fail(r->err, FK_ECANCELLED, "stopped after step %" PRIu64,
+                                            r->s.step);
+    }
+    return FK_OK;
+}
+
+static enum fk_status run_stages(struct run *r)
+{
+    char path[MAX_PATH];
+    r->begun = clock_seconds();
+    r->begun_seconds = r->s.seconds;
+    r->n_tokens_before = (int64_t)r->s.n_tokens;
+    while (r->s.stage < r->recipe.n_stages) {
+        TRY(run_stage(r, &r->recipe.stages[r->s.stage]));
+        r->s.stage++;
+        r->s.stage_step = r->s.cursor = 0;
+    }
+    save(r);
+    if (r->pack.n_too_long)
+        note(r, "%" PRId64 " conversations were longer than the context and left out",
+             r->pack.n_too_long);
+    if (!path_in(r, "model.gguf", path)) return fail(r->err, FK_EINVAL, "the path is too long");
+    return export_f16(&r->learner.params, r->learner.model->gguf, path, r->err);
+}
+
+static enum fk_status resume(struct run *r)
+{
+    char why[512];
+    int n_skipped;
+    TRY(ckpt_load_newest(r->p->out_dir, &r->learner.params, &r->s, &n_skipped, why, r->err));
+    if (n_skipped) note(r, "skipped %d damaged checkpoint(s): %s", n_skipped, why);
+    if (memcmp(r->s.recipe_sha256, r->recipe.sha256, 64))
+        note(r, "the recipe has changed since the checkpoint was written; going on with the new one");
+    if (strcmp(r->s.machine, r->machine))
+        note(r, "the checkpoint was computed by %s, this is %s: the numbers will differ in their last "
+             "digits", r->s.machine, r->machine);
+    memcpy(r->s.recipe_sha256, r->recipe.sha256, 64);
+    note(r, "going on after step %" PRIu64, r->s.step);
+    return FK_OK;
+}
+
+/* Weights of another run: its moments and counters are not taken over. */
+static enum fk_status take_init(struct run *r)
+{
+    struct train_params *p = &r->learner.params;
+    struct ckpt_state ignored;
+    struct gguf *g = NULL;
+    if (ckpt_is_one(r->p->init)) {
+        TRY(ckpt_load(r->p->init, p, &ignored, r->err));
+        memset(p->m, 0, p->n_floats * sizeof(float));
+        memset(p->v, 0, p->n_floats * sizeof(float));
+        return FK_OK;
+    }
+    TRY(gguf_open(&g, r->p->init, r->err));
+    enum fk_status st = FK_OK;
+    for (size_t i = 0; i < p->n_items && !st; i++) {
+        const struct param_item *it = &p->items[i];
+        const struct gguf_tensor *t = gguf_find_tensor(g, it->name);
+        if (!t || t->dtype != DT_F32 || t->bytes != it->n * sizeof(float))
+            st = fail(r->err, FK_EFORMAT, "'%s' has no F32 tensor '%s' of %zu numbers", r->p->init,
+                      it->name, it->n);
+        else memcpy(p->w + it->offset, t->data, t->bytes);
+    }
+    gguf_close(&g);
+    return st;
+}
+
+static enum fk_status make_folder(struct run *r)
+{
+    if (mkdir(r->p->out_dir, 0777) == 0 || errno == EEXIST) return FK_OK;
+    return fail(r->err, FK_EIO, "cannot make the folder '%s': %s", r->p->out_dir, strerror(errno));
+}
+
+static enum fk_status open_learner(struct run *r)
+{
+    char path[MAX_PATH];
+    struct stat sb;
+    int64_t max_tokens = 0;
+    for (size_t i = 0; i < r->recipe.n_stages; i++)
+        if (r->recipe.stages[i].batch_tokens > max_tokens)
+            max_tokens = r->recipe.stages[i].batch_tokens;
+    if (!path_in(r, "fresh.gguf", path)) return fail(r->err, FK_EINVAL, "the path is too long");
+    if (!r->p->resume || stat(path, &sb)) TRY(fresh_write(&r->recipe, r->book, path, r->err));
+    TRY(learner_open(&r->learner, path, r->p->n_threads, max_tokens, r->err));
+    snprintf(r->machine, sizeof r->machine, "%s, %d threads, %s", device_isa(r->learner.device),
+             device_n_threads(r->learner.device), openblas_get_corename());
+    return pack_init(&r->pack, r->learner.model->tokenizer, r->book, max_tokens,
+                     (int)r->recipe.model.n_ctx, r->err);
+}
+
+static enum fk_status prepare(struct run *r)
+{
+    struct buf text;
+    char path[MAX_PATH];
+    TRY(recipe_read(&r->recipe, r->p->recipe, r->err));
+    buf_init(&text, 0, MEM_TRAIN);
+    bool ok = recipe_print(&r->recipe, &text);
+    if (ok) tell(r, FK_TRAIN_SETTINGS, text.data);
+    buf_fini(&text);
+    if (!ok) return fail_nomem(r->err, RECIPE_MAX_BYTES, "the recipe's text");
+    TRY(make_folder(r));
+    if (r->p->data_dir) TRY(fk_book_open(r->p->data_dir, &r->book, r->err));
+    TRY(open_learner(r));
+    memcpy(r->s.recipe_sha256, r->recipe.sha256, 64);
+    if (r->p->resume) TRY(resume(r));
+    else if (r->p->init) TRY(take_init(r));
+    note(r, "%zu weights, %" PRIu64 " active a token; %s", r->learner.params.n_weights,
+         r->learner.model->n_active_params, r->machine);
+    if (!path_in(r, "run.jsonl", path)) return fail(r->err, FK_EINVAL, "the path is too long");
+    r->log = fopen(path, r->p->resume ? "a" : "w");
+    if (!r->log) return fail(r->err, FK_EIO, "cannot write '%s': %s", path, strerror(errno));
+    return FK_OK;
+}
+
+void fk_train_default_params(struct fk_train_params *p)
+{
+    *p = (struct fk_train_params){0};
+}
+
+enum fk_status fk_train(const struct fk_train_params *p, struct fk_error *err)
+{
+    if (!p || !p->recipe || !p->out_dir)
+        return fail(err, FK_EINVAL, "a recipe and a folder must be named");
+    struct run *r = mem_zalloc(sizeof *r, MEM_TRAIN);
+    if (!r) return fail_nomem(err, sizeof *r, "a run");
+    r->p = p;
+    r->err = err;
+    enum fk_status st = prepare(r);
+    if (!st) st = run_stages(r);
+    if (r->log) fclose(r->log);
+    pack_fini(&r->pack);
+    learner_close(&r->learner);
+    fk_book_close(r->book);
+    mem_free(r);
+    return st;
+}
