@@ -235,3 +235,9 @@ bool ckpt_is_one(const char *path)
     file_map_close(&m);
     return is;
 }
+
+size_t ckpt_count(const char *dir)
+{
+    uint64_t steps[MAX_LISTED];
+    return list(dir, steps, MAX_LISTED);
+}

@@ -24,6 +24,9 @@ struct ckpt_state {
 enum fk_status ckpt_save(const char *dir, const struct train_params *p, const struct ckpt_state *s,
                          int keep, struct fk_error *err);
 
+/* How many checkpoints a folder holds, valid or not. */
+size_t ckpt_count(const char *dir);
+
 /* Whether the file begins as one does. */
 bool ckpt_is_one(const char *path);
 

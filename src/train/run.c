@@ -79,8 +79,8 @@ static void tell_step(struct run *r, const struct recipe_stage *stage)
     fprintf(r->log, "{\"step\":%" PRId64 ",\"stage\":%" PRIu64 ",\"tokens\":%" PRIu64
             ",\"targets\":%" PRIu64 ",\"loss\":%.6f,\"accuracy\":%.4f,\"mean_loss\":%.6f,\"lr\":%.6g"
             ",\"grad_norm\":%.6g,\"tokens_per_second\":%.1f,\"seconds\":%.1f}\n",
-            e.step, r->s.stage, r->s.n_tokens, r->s.n_targets, r->sums.loss, r->sums.accuracy, r->s.loss_mean, r->lr,
-            r->grad_norm, e.tokens_per_second, r->s.seconds);
+            e.step, r->s.stage, r->s.n_tokens, r->s.n_targets, r->sums.loss, r->sums.accuracy,
+            r->s.loss_mean, r->lr, r->grad_norm, e.tokens_per_second, r->s.seconds);
     fflush(r->log);
 }
 
@@ -229,6 +229,9 @@ static enum fk_status prepare(struct run *r)
     buf_fini(&text);
     if (!ok) return fail_nomem(r->err, RECIPE_MAX_BYTES, "the recipe's text");
     TRY(make_folder(r));
+    if (!r->p->resume && ckpt_count(r->p->out_dir))
+        return fail(r->err, FK_ESTATE, "'%s' holds checkpoints of a run; go on with it (--resume) or name "
+                    "another folder", r->p->out_dir);
     if (r->p->data_dir) TRY(fk_book_open(r->p->data_dir, &r->book, r->err));
     TRY(open_learner(r));
     memcpy(r->s.recipe_sha256, r->recipe.sha256, 64);

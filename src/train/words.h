@@ -26,7 +26,8 @@ struct words {
 };
 
 /* Draws r->vocab_sample conversations of the first stage's mix, so that a stage added later leaves the
- * vocabulary as it is. The same recipe gives the same one everywhere. book may be NULL. May end below r->model.n_vocab when nothing is left to join. */
+ * vocabulary as it is. The same recipe gives the same one everywhere. book may be NULL. May end below
+ * r->model.n_vocab when nothing is left to join. */
 enum fk_status words_learn(struct words *w, const struct recipe *r, const fk_book *book,
                            struct fk_error *err);
 

@@ -8,7 +8,7 @@ from support import ROOT, Case
 
 VERBS = ["run", "inspect", "fit", "tokenize", "logits", "perplexity", "bench", "eval", "convert",
          "quantize", "pull",
-         "puzzles"]
+         "puzzles", "train"]
 
 
 class Args(Case):

@@ -27,13 +27,13 @@ complete -c fikr -n 'not __fish_use_subcommand; and string match -q -- "-*" (com
 complete -c fikr -n '__fish_seen_subcommand_from run tokenize logits perplexity bench eval' -s m -l model \
     -r -F -a '(__fikr_models)'
 complete -c fikr -n '__fish_seen_subcommand_from inspect fit' -F -a '(__fikr_models)'
-complete -c fikr -n '__fish_seen_subcommand_from convert quantize' -F
+complete -c fikr -n '__fish_seen_subcommand_from convert quantize train' -F
 complete -c fikr -n '__fish_seen_subcommand_from eval' -a 'puzzles gsm8k svamp'
 complete -c fikr -l lang -x -a 'en ar'
 complete -c fikr -l split -x -a 'train dev test longer unseen'
 complete -c fikr -n '__fish_seen_subcommand_from pull' -a '(fikr pull | string replace -r " .*" "")'
 complete -c fikr -n '__fish_seen_subcommand_from perplexity' -s f -l file -r -F
-complete -c fikr -n '__fish_seen_subcommand_from logits pull' -s o -l out -r -F
+complete -c fikr -n '__fish_seen_subcommand_from logits pull train' -s o -l out -r -F
 complete -c fikr -l kv -x -a 'f16 f32 i8'
 complete -c fikr -l mla -x -a 'auto absorbed expanded'
 complete -c fikr -l bits -x -a '2 3 4 6 8'

@@ -1,0 +1,52 @@
+"""A training run killed again and again (SIGKILL, anywhere: in a step, in a checkpoint) and resumed each
+time ends with the bytes of an unbroken one. FIKR_KILLS says how often (8)."""
+import json
+import os
+import random
+import subprocess
+import time
+
+import support
+from support import Case
+
+RECIPE = {
+    "name": "tiny", "seed": 3, "vocab_sample": 300, "checkpoint_steps": 5, "log_steps": 1,
+    "model": {"vocab": 400, "context": 256, "embd": 64, "layers": 3, "ff": 64, "heads": 2, "q_rank": 32,
+              "kv_rank": 32, "experts": 4, "experts_used": 2, "ff_expert": 32},
+    "stages": [{"name": "a", "steps": 250, "batch_tokens": 512, "warmup": 10,
+                "families": {"add": 1, "sort": 1}},
+               {"name": "b", "steps": 50, "batch_tokens": 512, "warmup": 0, "decay": 20,
+                "families": {"add": 1}}],
+}
+
+
+class Kill(Case):
+    def test_the_same_bytes(self):
+        recipe, whole, part = self.dir / "recipe.json", self.dir / "whole", self.dir / "part"
+        recipe.write_text(json.dumps(RECIPE))
+        begun = time.monotonic()
+        r = self.fikr("train", recipe, "--out", whole, "--threads", "1")
+        self.assertEqual(r.returncode, 0, r.stderr)
+        seconds = time.monotonic() - begun
+        dice, n_killed, ended = random.Random(1), 0, False
+        n_kills = int(os.environ.get("FIKR_KILLS", "8"))
+        while not ended:
+            command = [support.PROGRAM, "train", recipe, "--out", part, "--threads", "1"]
+            if part.exists() and list(part.glob("ckpt-*.fikr")):
+                command.append("--resume")
+            p = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            try:
+                wait = dice.uniform(0.2, 1.2) * seconds / n_kills * 2 if n_killed < n_kills else 600
+                _, said = p.communicate(timeout=wait)
+                self.assertEqual(p.returncode, 0, said)
+                ended = True
+            except subprocess.TimeoutExpired:
+                p.kill()
+                p.communicate()
+                n_killed += 1
+        self.assertGreater(n_killed, 0)
+        self.assertEqual((whole / "model.gguf").read_bytes(), (part / "model.gguf").read_bytes())
+
+
+if __name__ == "__main__":
+    support.main()

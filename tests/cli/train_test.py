@@ -1,0 +1,61 @@
+"""`fikr train` and the conversion of its checkpoints: a tiny recipe, broken off and resumed, gives the file
+of one that was not; a file that is no recipe gives a sentence."""
+import json
+
+import support
+from support import Case
+
+RECIPE = {
+    "name": "tiny", "seed": 3, "vocab_sample": 300, "checkpoint_steps": 3, "log_steps": 1,
+    "model": {"vocab": 400, "context": 256, "embd": 32, "layers": 2, "ff": 32, "heads": 1, "q_rank": 32,
+              "kv_rank": 32, "experts": 2, "experts_used": 1, "ff_expert": 32},
+    "stages": [{"name": "only", "steps": 5, "batch_tokens": 512, "warmup": 1, "families": {"add": 1}}],
+}
+
+
+class Train(Case):
+    def recipe(self, **changes):
+        path = self.dir / "recipe.json"
+        path.write_text(json.dumps({**RECIPE, **changes}))
+        return path
+
+    def test_resumed_run_equals_unbroken_one(self):
+        whole, part = self.dir / "whole", self.dir / "part"
+        r = self.fikr("train", self.recipe(), "--out", whole, "--threads", "1", "--json")
+        self.assertEqual((r.returncode, r.stderr), (0, b""))
+        doc = json.loads(r.stdout)
+        self.assertEqual(doc["steps"], 5)
+        self.assertTrue(0 < doc["loss"] < 7)
+        r = self.fikr("train", self.recipe(), "--out", part, "--threads", "1", "--steps", "2")
+        self.assertEqual(r.returncode, 130)
+        self.assertIn(b"stopped after step 2", r.stderr)
+        self.assertIn(b"optimizer.beta2 0.95", r.stdout)
+        r = self.fikr("train", self.recipe(), "--out", part, "--threads", "1", "--resume")
+        self.assertEqual(r.returncode, 0, r.stderr)
+        self.assertEqual((whole / "model.gguf").read_bytes(), (part / "model.gguf").read_bytes())
+        steps = [json.loads(x)["step"] for x in (part / "run.jsonl").read_text().splitlines()]
+        self.assertEqual(steps, [1, 2, 3, 4, 5])
+        out = self.dir / "converted.gguf"
+        r = self.fikr("convert", whole / "ckpt-00000005.fikr", out)
+        self.assertEqual(r.returncode, 0, r.stderr)
+        self.assertEqual(out.read_bytes(), (whole / "model.gguf").read_bytes())
+
+    def test_a_run_that_is_there_is_not_overwritten(self):
+        out = self.dir / "run"
+        self.assertEqual(self.fikr("train", self.recipe(), "--out", out, "--steps", "1").returncode, 130)
+        r = self.fikr("train", self.recipe(), "--out", out)
+        self.assertEqual(r.returncode, 1)
+        self.assertIn(b"--resume", r.stderr)
+
+    def test_sentences(self):
+        r = self.fikr("train", self.recipe(sede=1))
+        self.assertEqual(r.returncode, 2)
+        self.assertIn(b"no key 'sede'", r.stderr)
+        self.assertEqual(r.stderr.count(b"\n"), 1)
+        r = self.fikr("train", self.recipe(), "--out", self.dir / "empty", "--resume")
+        self.assertEqual(r.returncode, 2)
+        self.assertIn(b"no checkpoint", r.stderr)
+
+
+if __name__ == "__main__":
+    support.main()
