@@ -4,6 +4,7 @@
 #include <string.h>
 #include "src/base/clones.h"
 #include "src/base/fail.h"
+#include "src/engine/sampler.h"
 #include "src/tape/pass.h"
 
 #define PAGE_TOKENS 64 /* as the engine's default: attention adds page by page */
@@ -132,12 +133,14 @@ static enum fk_status pack(struct pass *p, const struct pass_doc *docs, int n_do
     return FK_OK;
 }
 
-/* logits -> probabilities in place; *logp of the target, the entropy, and whether it is the best. */
+/* logits -> probabilities in place; *logp of the target, the entropy, and whether it is the best. logp
+ * is the engine's own function of the logits, so that a sampled token has one log-probability. */
 CLONES static bool softmax_row(float *x, int64_t n, int32_t target, float *logp, float *entropy,
                                uint8_t *is_best)
 {
     float max = x[0], at = x[target];
     double sum = 0, dot = 0;
+    *logp = logits_logprob(x, (int)n, target);
     for (int64_t i = 1; i < n; i++) max = x[i] > max ? x[i] : max;
     for (int64_t i = 0; i < n; i++) {
         float z = x[i] - max, e = expf(z);
@@ -147,7 +150,6 @@ CLONES static bool softmax_row(float *x, int64_t n, int32_t target, float *logp,
     }
     float inv = (float)(1 / sum);
     for (int64_t i = 0; i < n; i++) x[i] *= inv;
-    *logp = (float)((double)(at - max) - log(sum));
     *entropy = (float)(log(sum) - dot / sum);
     *is_best = at == max;
     return isfinite(*logp);
