@@ -24,6 +24,7 @@ struct fk_train_event {
     double lr, grad_norm;
     double tokens_per_second;    /* since this start */
     double seconds_left;         /* at that pace; 0: unknown */
+    double reward, n_thinking;   /* reinforcement learning: means of the last step; reward -1: none */
 };
 
 /* Return nonzero to stop: a checkpoint is written and fk_train ends with FK_ECANCELLED. */

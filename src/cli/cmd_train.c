@@ -21,10 +21,20 @@ static void show_step(struct view *v, const struct fk_train_event *e)
 {
     char text[64];
     double now = clock_seconds();
-    snprintf(text, sizeof text, "loss %.3f  %.0f tokens/s", e->loss, e->tokens_per_second);
+    if (e->reward >= 0)
+        snprintf(text, sizeof text, "reward %.3f  thinking %.0f", e->reward, e->n_thinking);
+    else
+        snprintf(text, sizeof text, "loss %.3f  %.0f tokens/s", e->loss, e->tokens_per_second);
     bar_update(&v->bar, text, (unsigned long long)e->step, (unsigned long long)e->n_steps);
     if (term_is_tty(stderr) || v->quiet || now - v->shown < 10) return;
     v->shown = now;
+    if (e->reward >= 0) {
+        printf("step %" PRId64 " of %" PRId64 "  %s  reward %.4f  thinking %.1f  lr %.2e  norm %.2f  "
+               "%.0f min left\n", e->step, e->n_steps, e->stage, e->reward, e->n_thinking, e->lr,
+               e->grad_norm, e->seconds_left / 60);
+        fflush(stdout);
+        return;
+    }
     printf("step %" PRId64 " of %" PRId64 "  %s  loss %.4f  lr %.2e  norm %.2f  %.0f tokens/s  "
            "%.1f M tokens  %.0f min left\n", e->step, e->n_steps, e->stage, e->loss, e->lr,
            e->grad_norm, e->tokens_per_second, (double)e->n_tokens / 1e6, e->seconds_left / 60);

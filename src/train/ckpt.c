@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
- * ckpt.c - the checkpoint file, version 1. Little-endian, no padding:
+ * ckpt.c - the checkpoint file, version 2. Little-endian, no padding:
  *
  *     0  8  "FKTRAIN\n"
- *     8  4  version 1
- *    12  4  bytes of the header, 256
+ *     8  4  version 2
+ *    12  4  bytes of the header, 512
  *    16  8  floats of an arena (gaps included)
  *    24  8  tensors
  *    32  64 the state's eight numbers in the order of struct ckpt_state
  *    96  64 SHA-256 of the recipe, hexadecimal
  *   160  64 machine
  *   224  32 SHA-256 of the table of tensors (names and shapes), the first 32 hexadecimal digits
- *   256     weights, first moments, second moments: f32 arenas
+ *   256 256 curriculum: 16 doubles, 16 numbers of 64 bits; version 1 had none of it
+ *   512     weights, first moments, second moments: f32 arenas
  *   end  64 SHA-256 of all bytes before, hexadecimal
  *
  * What is read back satisfies: (1) the sum holds, (2) shape and table are those of the model at hand.
@@ -26,7 +27,9 @@
 #include "src/base/sha256.h"
 #include "src/file/out_file.h"
 
-#define HEADER_BYTES 256
+#define HEADER_BYTES 512
+#define HEADER_BYTES_V1 256
+_Static_assert(FK_MAX_FAMILIES == 16, "the curriculum's room in the header");
 #define SUM_BYTES 64
 #define MAX_PATH 4096
 
@@ -65,7 +68,7 @@ static void write_header(uint8_t h[HEADER_BYTES], const struct train_params *p,
     memcpy(&bits[7], &s->loss_mean, 8);
     memset(h, 0, HEADER_BYTES);
     memcpy(h, FK_TRAIN_MAGIC, 8);
-    put_u64(h + 8, 1 | (uint64_t)HEADER_BYTES << 32);
+    put_u64(h + 8, 2 | (uint64_t)HEADER_BYTES << 32);
     put_u64(h + 16, p->n_floats);
     put_u64(h + 24, p->n_items);
     for (int i = 0; i < 8; i++) put_u64(h + 32 + 8 * i, bits[i]);
@@ -73,6 +76,20 @@ static void write_header(uint8_t h[HEADER_BYTES], const struct train_params *p,
     memcpy(h + 160, s->machine, 64);
     hash_table(p, table);
     memcpy(h + 224, table, 32);
+    for (int i = 0; i < FK_MAX_FAMILIES; i++) {
+        uint64_t rate;
+        memcpy(&rate, &s->rate[i], 8);
+        put_u64(h + 256 + 8 * i, rate);
+        put_u64(h + 384 + 8 * i, s->level[i]);
+    }
+}
+
+/* 0: a version that is not known. */
+static size_t header_bytes(const uint8_t *h)
+{
+    uint64_t v = get_u64(h + 8);
+    if (v == (2 | (uint64_t)HEADER_BYTES << 32)) return HEADER_BYTES;
+    return v == (1 | (uint64_t)HEADER_BYTES_V1 << 32) ? HEADER_BYTES_V1 : 0;
 }
 
 static void read_state(const uint8_t *h, struct ckpt_state *s)
@@ -85,6 +102,13 @@ static void read_state(const uint8_t *h, struct ckpt_state *s)
     memcpy(&s->loss_mean, &bits[7], 8);
     memcpy(s->recipe_sha256, h + 96, 64);
     memcpy(s->machine, h + 160, 63);
+    if (header_bytes(h) < HEADER_BYTES) return;
+    for (int i = 0; i < FK_MAX_FAMILIES; i++) {
+        uint64_t rate = get_u64(h + 256 + 8 * i);
+        memcpy(&s->rate[i], &rate, 8);
+        s->level[i] = get_u64(h + 384 + 8 * i);
+        if (s->level[i] > FK_N_LEVELS) s->level[i] = FK_N_LEVELS;
+    }
 }
 
 static enum fk_status put(struct out_file *f, struct sha256 *sum, const void *p, size_t n,
@@ -175,11 +199,12 @@ static enum fk_status check(const char *path, const struct file_map *m, const st
     struct sha256 sum;
     if (m->bytes < HEADER_BYTES || memcmp(m->data, FK_TRAIN_MAGIC, 8))
         return fail(err, FK_EFORMAT, "'%s' is no checkpoint", path);
-    if (get_u64(m->data + 8) != (1 | (uint64_t)HEADER_BYTES << 32))
+    size_t head = header_bytes(m->data);
+    if (!head)
         return fail(err, FK_EUNSUPPORTED, "'%s' is a checkpoint of another version", path);
-    if (m->bytes != HEADER_BYTES + floats + SUM_BYTES || get_u64(m->data + 16) != p->n_floats)
+    if (m->bytes != head + floats + SUM_BYTES || get_u64(m->data + 16) != p->n_floats)
         return fail(err, FK_EFORMAT, "'%s' has %zu bytes; a checkpoint of this model has %zu", path,
-                    m->bytes, HEADER_BYTES + floats + SUM_BYTES);
+                    m->bytes, head + floats + SUM_BYTES);
     sha256_init(&sum);
     sha256_update(&sum, m->data, m->bytes - SUM_BYTES);
     sha256_hex(&sum, hex);
@@ -201,7 +226,7 @@ enum fk_status ckpt_load(const char *path, struct train_params *p, struct ckpt_s
         float *arenas[] = {p->w, p->m, p->v};
         size_t bytes = p->n_floats * sizeof(float);
         read_state(m.data, s);
-        for (size_t i = 0; i < 3; i++) memcpy(arenas[i], m.data + HEADER_BYTES + i * bytes, bytes);
+        for (size_t i = 0; i < 3; i++) memcpy(arenas[i], m.data + header_bytes(m.data) + i * bytes, bytes);
         if (file_map_failed(&m)) st = fail(err, FK_EGONE, "'%s' was cut while it was read", path);
     }
     file_map_close(&m);

@@ -6,6 +6,7 @@
 #ifndef TRAIN_CKPT_H
 #define TRAIN_CKPT_H
 #include "fikr/train.h"
+#include "fikr/grade.h"
 #include "src/train/params.h"
 
 /* Whole numbers and doubles only: the file holds them in this order. */
@@ -16,6 +17,9 @@ struct ckpt_state {
     uint64_t n_tokens, n_targets;
     double seconds;        /* of training, over all starts */
     double loss_mean;      /* running, for the log */
+    /* Curriculum of GRPO, by family. */
+    double rate[FK_MAX_FAMILIES];    /* running share of right answers */
+    uint64_t level[FK_MAX_FAMILIES]; /* highest level in use, 1 to 5; 0: not begun */
     char recipe_sha256[64];
     char machine[64];      /* ISA, threads and BLAS kernel that computed it; NUL-terminated */
 };

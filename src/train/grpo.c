@@ -7,14 +7,6 @@
 #include "src/base/fail.h"
 #include "src/base/rng.h"
 
-void grpo_defaults(struct grpo_params *p)
-{
-    *p = (struct grpo_params){.kind = GRPO_DR_GRPO, .n_prompts = 16, .group = 16, .max_new = 384,
-                              .n_parallel = 128, .temperature = 1, .clip_low = 0.2,
-                              .clip_high = 0.28, .n_updates = 1, .reward_format = 0.1,
-                              .level_up = 0.9};
-}
-
 enum fk_status grpo_create(struct grpo **out, const struct grpo_params *p, struct learner *l,
                            const fk_book *book, int n_threads, struct fk_error *err)
 {
@@ -77,12 +69,12 @@ void grpo_destroy(struct grpo **out)
     *out = NULL;
 }
 
-enum fk_status grpo_set_reference(struct grpo *g, struct fk_error *err)
+enum fk_status grpo_set_reference(struct grpo *g, const float *w, struct fk_error *err)
 {
     size_t bytes = g->l->params.n_floats * sizeof(float);
     if (!g->reference) g->reference = mem_alloc(bytes, MEM_TRAIN);
     if (!g->reference) return fail_nomem(err, bytes, "the reference weights");
-    memcpy(g->reference, g->l->params.w, bytes);
+    memcpy(g->reference, w, bytes);
     return FK_OK;
 }
 
@@ -136,7 +128,7 @@ static void add_stats(struct grpo *g, const struct reply_of *replies, struct grp
 
 /* Samples n groups behind those that count already; keeps those with variance, in front. */
 static enum fk_status sample_groups(struct grpo *g, const struct fk_mix *mix, uint64_t seed, int n,
-                                    struct grpo_state *s, struct grpo_stats *stats,
+                                    struct ckpt_state *s, struct grpo_stats *stats,
                                     struct fk_error *err)
 {
     int64_t size = g->p.group, first = g->n_groups * size;
@@ -176,7 +168,7 @@ static enum fk_status sample_groups(struct grpo *g, const struct fk_mix *mix, ui
 }
 
 enum fk_status grpo_sample(struct grpo *g, const struct fk_mix *mix, uint64_t seed,
-                           struct grpo_state *s, struct grpo_stats *out, struct fk_error *err)
+                           struct ckpt_state *s, struct grpo_stats *out, struct fk_error *err)
 {
     int wanted = (int)g->p.n_prompts, drawn = 0;
     *out = (struct grpo_stats){0};

@@ -12,30 +12,10 @@
  * after a sampling, which is checked. */
 #ifndef TRAIN_GRPO_H
 #define TRAIN_GRPO_H
+#include "src/train/ckpt.h"
+#include "src/train/grpo_params.h"
 #include "src/train/learner.h"
 #include "src/train/rollout.h"
-
-enum grpo_kind { GRPO_GRPO, GRPO_DR_GRPO, GRPO_DAPO };
-
-struct grpo_params {
-    enum grpo_kind kind;
-    int64_t n_prompts, group;     /* groups that count in a step; replies of each */
-    int64_t max_new, n_parallel;
-    double temperature;
-    double clip_low, clip_high, kl;
-    int64_t n_updates;            /* optimizer steps per sampling */
-    double reward_format;         /* closed its thinking, ended, but is wrong */
-    bool mask_overlong;           /* replies cut at max_new take no part; else they earn 0 */
-    double level_up;              /* running pass rate at which a family goes up a level */
-};
-void grpo_defaults(struct grpo_params *p);
-
-/* What goes on from step to step; part of a checkpoint. */
-struct grpo_state {
-    uint64_t cursor;                    /* conversations drawn */
-    double rate[FK_MAX_FAMILIES];       /* running share of right answers */
-    uint64_t level[FK_MAX_FAMILIES];    /* highest level in use, 1 to 5; 0: not begun */
-};
 
 struct grpo_stats {
     double reward, right, ended;        /* means over all replies sampled */
@@ -50,14 +30,14 @@ enum fk_status grpo_create(struct grpo **out, const struct grpo_params *p, struc
                            const fk_book *book, int n_threads, struct fk_error *err);
 void grpo_destroy(struct grpo **g);
 
-/* The weights now become the reference of the KL term. */
-enum fk_status grpo_set_reference(struct grpo *g, struct fk_error *err);
+/* The reference of the KL term: weights, copied. */
+enum fk_status grpo_set_reference(struct grpo *g, const float *w, struct fk_error *err);
 
-/* Draws prompts of mix (its families; levels by s), samples and grades. Groups whose rewards are all
+/* Draws prompts of mix (its families; cursor and curriculum are those of s), samples and grades. Groups whose rewards are all
  * alike are replaced, by at most as many again. FK_ESTATE if a probability that the engine reported
  * is not that of the training pass. */
 enum fk_status grpo_sample(struct grpo *g, const struct fk_mix *mix, uint64_t seed,
-                           struct grpo_state *s, struct grpo_stats *out, struct fk_error *err);
+                           struct ckpt_state *s, struct grpo_stats *out, struct fk_error *err);
 /* Adds the gradient of update i of n_updates (a share of the groups) to the learner's. */
 enum fk_status grpo_gradient(struct grpo *g, int64_t i_update, double balance,
                              struct grpo_stats *out, struct fk_error *err);

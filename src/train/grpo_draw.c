@@ -10,7 +10,7 @@
 #define FLOOR 0.04 /* of p (1 - p), whose maximum is 0.25: nothing is ever left out */
 
 /* mix with weights by s. The highest level in use counts as much as all below it together. */
-static void steer(const struct fk_mix *mix, struct grpo_state *s, struct fk_mix *out)
+static void steer(const struct fk_mix *mix, struct ckpt_state *s, struct fk_mix *out)
 {
     *out = *mix;
     for (int f = 0; f < fk_n_families(); f++) {
@@ -43,7 +43,7 @@ static int prompt_tokens(const struct grpo *g)
     return (int)i + 1;
 }
 
-enum fk_status grpo_draw(struct grpo *g, const struct fk_mix *mix, struct grpo_state *s,
+enum fk_status grpo_draw(struct grpo *g, const struct fk_mix *mix, struct ckpt_state *s,
                          struct group *out, struct fk_error *err)
 {
     struct fk_mix now;
@@ -73,7 +73,7 @@ enum fk_status grpo_draw(struct grpo *g, const struct fk_mix *mix, struct grpo_s
     }
 }
 
-void grpo_learn_rate(const struct grpo *g, struct grpo_state *s, const struct group *group)
+void grpo_learn_rate(const struct grpo *g, struct ckpt_state *s, const struct group *group)
 {
     int f = group->puzzle.family;
     s->rate[f] = RATE_KEEP * s->rate[f] + (1 - RATE_KEEP) * group->right;

@@ -34,9 +34,9 @@ struct grpo {
 };
 
 /* grpo_draw.c */
-enum fk_status grpo_draw(struct grpo *g, const struct fk_mix *mix, struct grpo_state *s,
+enum fk_status grpo_draw(struct grpo *g, const struct fk_mix *mix, struct ckpt_state *s,
                          struct group *out, struct fk_error *err);
-void grpo_learn_rate(const struct grpo *g, struct grpo_state *s, const struct group *group);
+void grpo_learn_rate(const struct grpo *g, struct ckpt_state *s, const struct group *group);
 void grpo_swap(struct grpo *g, int a, int b);
 
 /* grpo_grad.c: checks the probabilities and, with kl, computes those of the reference. */

@@ -70,11 +70,16 @@ static void count_route(void *arg, const struct tensor *ids, const struct tensor
     struct counter *c = arg;
     (void)bias;
     int64_t *load = c->l->load + (size_t)c->i_layer++ * (size_t)n_experts;
-    memset(load, 0, (size_t)n_experts * sizeof *load);
     for (int64_t t = 0; t < ids->n_rows; t++) {
         const int32_t *id = (const void *)tensor_row_f32(ids, t);
         for (int64_t i = 0; i < ids->n_cols; i++) load[id[i]]++;
     }
+}
+
+void learner_count_load(struct learner *l)
+{
+    struct counter counter = {l, 0};
+    tape_each_route(pass_tape(l->pass), count_route, &counter);
 }
 
 void learner_balance(struct learner *l, double rate)
@@ -87,12 +92,12 @@ void learner_balance(struct learner *l, double rate)
         if (bias) optim_route_bias(bias->data, load, c->n_experts, rate);
         load += c->n_experts;
     }
+    memset(l->load, 0, (size_t)c->n_layers * (size_t)c->n_experts * sizeof *l->load);
 }
 
 enum fk_status learner_gradient(struct learner *l, const struct pack *b, double balance,
                                 struct learner_sums *out, struct fk_error *err)
 {
-    struct counter counter = {l, 0};
     /* The tape's unit is the sum over rows, the loss here is a mean. */
     tape_set_balance(pass_tape(l->pass), (float)(balance / b->n_tokens));
     TRY(pass_forward(l->pass, b->docs, b->n_docs, err));
@@ -104,6 +109,6 @@ enum fk_status learner_gradient(struct learner *l, const struct pack *b, double 
         l->coef[i] = (float)(1 / (double)n);
     }
     *out = (struct learner_sums){sum / n, n_best / n, n};
-    tape_each_route(pass_tape(l->pass), count_route, &counter);
+    learner_count_load(l);
     return pass_backward(l->pass, l->coef, err);
 }

@@ -14,7 +14,7 @@ struct learner {
     struct pass *pass;
     float *coef;                 /* [max_tokens] */
     int64_t max_tokens;
-    int64_t *load;               /* [n_layers][n_experts]: tokens of the last pass by expert */
+    int64_t *load;               /* [n_layers][n_experts]: tokens by expert since learner_balance */
 };
 
 /* Of one batch. */
@@ -34,7 +34,9 @@ void learner_close(struct learner *l); /* a zeroed struct is fine */
 enum fk_status learner_gradient(struct learner *l, const struct pack *batch, double balance,
                                 struct learner_sums *out, struct fk_error *err);
 
-/* Moves the routing biases by the load of the last pass. */
+/* Adds the last pass of l->pass to the load; learner_gradient does so itself. */
+void learner_count_load(struct learner *l);
+/* Moves the routing biases by the load since the last call, and forgets it. */
 void learner_balance(struct learner *l, double rate);
 
 #endif

@@ -74,6 +74,23 @@ static const struct field stage_fields[] = {
     {"loss_on_prompt", BOOL, AT(loss_on_prompt), 0, 1, 0},
 };
 #undef AT
+#define AT(name) offsetof(struct grpo_params, name)
+static const struct field grpo_fields[] = {
+    {"prompts", INT, AT(n_prompts), 1, 1024, 16},
+    {"group", INT, AT(group), 2, 256, 16},
+    {"max_new", INT, AT(max_new), 8, 8192, 384},
+    {"parallel", INT, AT(n_parallel), 1, 4096, 128},
+    {"temperature", REAL, AT(temperature), 0.01, 10, 1},
+    {"clip_low", REAL, AT(clip_low), 0, 1, 0.2},
+    {"clip_high", REAL, AT(clip_high), 0, 10, 0.28},
+    {"kl", REAL, AT(kl), 0, 10, 0},
+    {"updates", INT, AT(n_updates), 1, 64, 1},
+    {"reward_format", REAL, AT(reward_format), 0, 1, 0.1},
+    {"mask_overlong", BOOL, AT(mask_overlong), 0, 1, 0},
+    {"level_up", REAL, AT(level_up), 0, 1, 0.9},
+};
+#undef AT
+static const char *const grpo_variants[] = {"grpo", "dr_grpo", "dapo"};
 #define N(a) (sizeof(a) / sizeof(a)[0])
 
 struct reader {
@@ -241,17 +258,46 @@ static enum fk_status read_styles(const struct reader *r, json_t *v, struct fk_m
     return FK_OK;
 }
 
+/* {"variant": "dr_grpo", ...}: makes the stage one of reinforcement learning. */
+static enum fk_status read_grpo(const struct reader *r, json_t *o, struct recipe_stage *s)
+{
+    const char *key;
+    json_t *v;
+    TRY(need_object(r, "grpo", o));
+    s->is_grpo = true;
+    json_object_foreach(o, key, v) {
+        const struct field *f = find(grpo_fields, N(grpo_fields), key);
+        if (f) {
+            TRY(take(r, &s->grpo, f, v));
+            continue;
+        }
+        if (strcmp(key, "variant")) return unknown(r, "'grpo'", key);
+        const char *name = json_string_value(v);
+        size_t i = 0;
+        while (i < N(grpo_variants) && (!name || strcmp(name, grpo_variants[i]))) i++;
+        if (i == N(grpo_variants))
+            return fail(r->err, FK_EFORMAT, "%s: 'variant' is none of grpo, dr_grpo and dapo", r->file);
+        s->grpo.kind = (enum grpo_kind)i;
+    }
+    if (s->grpo.n_updates > s->grpo.n_prompts)
+        return fail(r->err, FK_EFORMAT, "%s: 'updates' exceed 'prompts'", r->file);
+    return FK_OK;
+}
+
 static enum fk_status read_stage(const struct reader *r, json_t *o, struct recipe_stage *s)
 {
     const char *key;
     json_t *v;
     set_defaults(s, stage_fields, N(stage_fields));
+    set_defaults(&s->grpo, grpo_fields, N(grpo_fields));
+    s->grpo.kind = GRPO_DR_GRPO;
     fk_mix_defaults(&s->mix);
     TRY(need_object(r, "stages", o));
     json_object_foreach(o, key, v) {
         const struct field *f = find(stage_fields, N(stage_fields), key);
         if (f) TRY(take(r, s, f, v));
         else if (!strcmp(key, "name")) TRY(read_name(r, v, s->name, sizeof s->name));
+        else if (!strcmp(key, "grpo")) TRY(read_grpo(r, v, s));
         else if (!strcmp(key, "families")) TRY(read_families(r, v, &s->mix));
         else if (!strcmp(key, "levels")) TRY(read_levels(r, v, &s->mix));
         else if (!strcmp(key, "styles")) TRY(read_styles(r, v, &s->mix));
@@ -392,6 +438,12 @@ bool recipe_print(const struct recipe *r, struct buf *out)
         snprintf(head, sizeof head, "stage %zu.", i + 1);
         buf_printf(out, "%sname %s\n", head, r->stages[i].name);
         print_fields(out, head, &r->stages[i], stage_fields, N(stage_fields));
+        if (r->stages[i].is_grpo) {
+            buf_printf(out, "%sgrpo.variant %s\n", head, grpo_variants[r->stages[i].grpo.kind]);
+            snprintf(head, sizeof head, "stage %zu.grpo.", i + 1);
+            print_fields(out, head, &r->stages[i].grpo, grpo_fields, N(grpo_fields));
+            snprintf(head, sizeof head, "stage %zu.", i + 1);
+        }
         print_mix(out, head, &r->stages[i].mix);
     }
     return !out->failed;

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include "fikr/grade.h"
 #include "src/base/buf.h"
+#include "src/train/grpo_params.h"
 
 #define RECIPE_MAX_STAGES 8
 #define RECIPE_MAX_BYTES ((size_t)1 << 20)
@@ -36,6 +37,8 @@ struct recipe_stage {
     double lr, lr_end;          /* lr_end: share of lr that is left at the end of the decay */
     int64_t n_warmup, n_decay;  /* steps */
     bool loss_on_prompt;
+    bool is_grpo;               /* else next-token training on the mix */
+    struct grpo_params grpo;
     struct fk_mix mix;
 };
 

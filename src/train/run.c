@@ -11,9 +11,12 @@
 #include "fikr/train.h"
 #include "src/base/clock.h"
 #include "src/base/fail.h"
+#include "src/base/map.h"
+#include "src/file/out_file.h"
 #include "src/train/ckpt.h"
 #include "src/train/export.h"
 #include "src/train/fresh.h"
+#include "src/train/grpo.h"
 #include "src/train/learner.h"
 #include "src/train/optim.h"
 
@@ -33,6 +36,8 @@ struct run {
     int64_t n_tokens_before, n_steps_here;
     double lr, grad_norm;
     struct learner_sums sums;     /* of the last batch */
+    struct grpo *grpo;            /* of a stage that has one */
+    struct grpo_stats grpo_stats;
     bool stop;
     struct fk_error *err;
 };
@@ -70,12 +75,14 @@ static void tell_step(struct run *r, const struct recipe_stage *stage)
     struct fk_train_event e = {.kind = FK_TRAIN_STEP, .text = "", .stage = stage->name,
                                .step = (int64_t)r->s.step, .n_steps = recipe_n_steps(&r->recipe),
                                .n_tokens = (int64_t)r->s.n_tokens, .loss = r->s.loss_mean,
-                               .lr = r->lr, .grad_norm = r->grad_norm, .tokens_per_second = pace(r)};
+                               .lr = r->lr, .grad_norm = r->grad_norm, .tokens_per_second = pace(r),
+                               .reward = r->grpo ? r->grpo_stats.reward : -1,
+                               .n_thinking = r->grpo_stats.n_thinking};
     double seconds = clock_seconds() - r->begun;
     if (r->n_steps_here)
         e.seconds_left = seconds / (double)r->n_steps_here * (double)(e.n_steps - e.step);
     if (r->p->event && r->p->event(r->p->event_arg, &e)) r->stop = true;
-    if (!r->log || e.step % r->recipe.log_steps) return;
+    if (!r->log || r->grpo || e.step % r->recipe.log_steps) return;
     fprintf(r->log, "{\"step\":%" PRId64 ",\"stage\":%" PRIu64 ",\"tokens\":%" PRIu64
             ",\"targets\":%" PRIu64 ",\"loss\":%.6f,\"accuracy\":%.4f,\"mean_loss\":%.6f,\"lr\":%.6g"
             ",\"grad_norm\":%.6g,\"tokens_per_second\":%.1f,\"seconds\":%.1f}\n",
@@ -94,12 +101,11 @@ static void save(struct run *r)
         note(r, "step %" PRIu64 ": no checkpoint: %s", r->s.step, err.message);
 }
 
-static enum fk_status one_step(struct run *r, const struct recipe_stage *stage)
+/* One update with the gradient that was gathered. */
+static enum fk_status update(struct run *r, const struct recipe_stage *stage)
 {
     struct learner *l = &r->learner;
     const struct recipe_optim *o = &r->recipe.optim;
-    TRY(pack_fill(&r->pack, &stage->mix, &r->s.cursor, r->err));
-    TRY(learner_gradient(l, &r->pack, o->balance, &r->sums, r->err));
     r->grad_norm = optim_grad_norm(&l->params);
     if (!isfinite(r->grad_norm))
         return fail(r->err, FK_ENONFINITE, "the gradient of step %" PRIu64 " is no number",
@@ -108,23 +114,99 @@ static enum fk_status one_step(struct run *r, const struct recipe_stage *stage)
     r->lr = recipe_lr(stage, (int64_t)r->s.stage_step);
     optim_adamw(&l->params, o, r->lr, scale, (int64_t)r->s.step + 1);
     learner_balance(l, o->bias_rate);
-    double keep = r->s.step ? LOSS_KEEP : 0;
-    r->s.loss_mean = keep * r->s.loss_mean + (1 - keep) * r->sums.loss;
+    return FK_OK;
+}
+
+static void count_step(struct run *r, int64_t n_tokens, int64_t n_targets)
+{
     r->s.step++;
     r->s.stage_step++;
-    r->s.n_tokens += (uint64_t)r->pack.n_tokens;
-    r->s.n_targets += (uint64_t)r->sums.n_targets;
+    r->s.n_tokens += (uint64_t)n_tokens;
+    r->s.n_targets += (uint64_t)n_targets;
     r->s.seconds = r->begun_seconds + clock_seconds() - r->begun;
     r->n_steps_here++;
+}
+
+static enum fk_status one_step(struct run *r, const struct recipe_stage *stage)
+{
+    TRY(pack_fill(&r->pack, &stage->mix, &r->s.cursor, r->err));
+    TRY(learner_gradient(&r->learner, &r->pack, r->recipe.optim.balance, &r->sums, r->err));
+    TRY(update(r, stage));
+    double keep = r->s.step ? LOSS_KEEP : 0;
+    r->s.loss_mean = keep * r->s.loss_mean + (1 - keep) * r->sums.loss;
+    count_step(r, r->pack.n_tokens, r->sums.n_targets);
     return FK_OK;
+}
+
+static void log_grpo(struct run *r, const struct recipe_stage *stage)
+{
+    const struct grpo_stats *g = &r->grpo_stats;
+    if (!r->log) return;
+    fprintf(r->log, "{\"step\":%" PRIu64 ",\"stage\":%" PRIu64 ",\"tokens\":%" PRIu64
+            ",\"reward\":%.4f,\"right\":%.4f,\"ended\":%.4f,\"thinking\":%.1f,\"reply\":%.1f"
+            ",\"entropy\":%.4f,\"kl\":%.5f,\"clipped\":%.4f,\"dropped\":%.3f,\"groups\":%d,\"lr\":%.6g"
+            ",\"grad_norm\":%.6g,\"seconds\":%.1f,\"families\":{", r->s.step, r->s.stage,
+            r->s.n_tokens, g->reward, g->right, g->ended, g->n_thinking, g->n_reply, g->entropy,
+            g->kl, g->clipped, g->dropped, g->n_groups, r->lr, r->grad_norm, r->s.seconds);
+    const char *comma = "";
+    for (int f = 0; f < fk_n_families(); f++) {
+        if (!stage->mix.family[f] || !r->s.level[f]) continue;
+        fprintf(r->log, "%s\"%s\":[%.3f,%" PRIu64 "]", comma, fk_family_name(f), r->s.rate[f],
+                r->s.level[f]);
+        comma = ",";
+    }
+    fprintf(r->log, "}}\n");
+    fflush(r->log);
+}
+
+/* A step is one sampling with all its updates. */
+static enum fk_status one_grpo_step(struct run *r, const struct recipe_stage *stage)
+{
+    struct grpo_stats *g = &r->grpo_stats;
+    TRY(grpo_sample(r->grpo, &stage->mix, stage->mix.seed, &r->s, g, r->err));
+    for (int64_t i = 0; i < stage->grpo.n_updates && g->n_groups; i++) {
+        TRY(grpo_gradient(r->grpo, i, r->recipe.optim.balance, g, r->err));
+        TRY(update(r, stage));
+    }
+    count_step(r, (int64_t)(g->n_reply * g->n_replies), g->n_tokens);
+    log_grpo(r, stage);
+    return FK_OK;
+}
+
+/* The reference of the KL term: the weights that the stage began with, kept in a file for a later
+ * start. */
+static enum fk_status take_reference(struct run *r)
+{
+    char path[MAX_PATH], *data;
+    size_t bytes, wanted = r->learner.params.n_floats * sizeof(float);
+    if (!path_in(r, "reference.f32", path)) return fail(r->err, FK_EINVAL, "the path is too long");
+    if (!r->s.stage_step) {
+        TRY(out_file_put(path, r->learner.params.w, wanted, r->err));
+        return grpo_set_reference(r->grpo, r->learner.params.w, r->err);
+    }
+    TRY(file_read(path, wanted, &data, &bytes, r->err));
+    enum fk_status st = bytes == wanted ? grpo_set_reference(r->grpo, (float *)(void *)data, r->err)
+                        : fail(r->err, FK_EFORMAT, "'%s' has %zu bytes, not %zu", path, bytes, wanted);
+    mem_free(data);
+    return st;
+}
+
+static enum fk_status open_grpo(struct run *r, const struct recipe_stage *stage)
+{
+    grpo_destroy(&r->grpo);
+    r->grpo_stats = (struct grpo_stats){0};
+    if (!stage->is_grpo) return FK_OK;
+    TRY(grpo_create(&r->grpo, &stage->grpo, &r->learner, r->book, r->p->n_threads, r->err));
+    return stage->grpo.kl > 0 ? take_reference(r) : FK_OK;
 }
 
 static enum fk_status run_stage(struct run *r, const struct recipe_stage *stage)
 {
     r->pack.max_tokens = stage->batch_tokens;
     r->pack.loss_on_prompt = stage->loss_on_prompt;
+    TRY(open_grpo(r, stage));
     while ((int64_t)r->s.stage_step < stage->n_steps) {
-        TRY(one_step(r, stage));
+        TRY(stage->is_grpo ? one_grpo_step(r, stage) : one_step(r, stage));
         tell_step(r, stage);
         bool is_last = r->p->max_steps && r->n_steps_here >= r->p->max_steps;
         if (r->stop || is_last || r->s.step % (uint64_t)r->recipe.ckpt_steps == 0) save(r);
@@ -144,6 +226,7 @@ static enum fk_status run_stages(struct run *r)
         TRY(run_stage(r, &r->recipe.stages[r->s.stage]));
         r->s.stage++;
         r->s.stage_step = r->s.cursor = 0;
+        memset(r->s.level, 0, sizeof r->s.level);
     }
     save(r);
     if (r->pack.n_too_long)
@@ -261,6 +344,7 @@ enum fk_status fk_train(const struct fk_train_params *p, struct fk_error *err)
     enum fk_status st = prepare(r);
     if (!st) st = run_stages(r);
     if (r->log) fclose(r->log);
+    grpo_destroy(&r->grpo);
     pack_fini(&r->pack);
     learner_close(&r->learner);
     fk_book_close(r->book);

@@ -60,7 +60,7 @@ static struct grpo *new_grpo(struct school *s, enum grpo_kind kind, double kl, i
 {
     struct grpo *g;
     struct grpo_params p;
-    grpo_defaults(&p);
+    p = s->recipe.stages[0].grpo;
     p.kind = kind;
     p.n_prompts = 3;
     p.group = 4;
@@ -77,7 +77,7 @@ static void test_same_bits(void **state)
     uint64_t sums[3];
     for (int run = 0; run < 3; run++) { /* one after the other, all together, two threads */
         struct school s;
-        struct grpo_state st = {0};
+        struct ckpt_state st = {0};
         struct grpo_stats stats;
         open_school(&s, 1 + run / 2);
         teach(&s, 12);
@@ -117,12 +117,12 @@ static void test_learns(void **state)
     (void)state;
     for (enum grpo_kind kind = GRPO_GRPO; kind <= GRPO_DAPO; kind++) {
         struct school s;
-        struct grpo_state st = {0};
+        struct ckpt_state st = {0};
         struct grpo_stats stats;
         open_school(&s, 2);
         teach(&s, 12);
         struct grpo *g = new_grpo(&s, kind, kind == GRPO_DAPO ? 0.01 : 0, 12, 2);
-        if (kind == GRPO_DAPO) OK(grpo_set_reference(g, err));
+        if (kind == GRPO_DAPO) OK(grpo_set_reference(g, s.learner.params.w, err));
         OK(grpo_sample(g, &s.mix, 5, &st, &stats, err));
         if (!g->n_groups) { /* all alike: make up what the grader did not find */
             g->n_groups = 1;
@@ -153,7 +153,7 @@ static void test_learns(void **state)
 static void test_curriculum(void **state)
 {
     struct school s;
-    struct grpo_state st = {0};
+    struct ckpt_state st = {0};
     (void)state;
     open_school(&s, 1);
     struct grpo *g = new_grpo(&s, GRPO_GRPO, 0, 4, 1);
