@@ -3,7 +3,9 @@
  * training pass; sampling depends on seeds alone; the gradient raises what was rewarded. */
 #include "tests/unit/train/desk.h"
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
+#include "fikr/train.h"
 #include "src/train/fresh.h"
 #include "src/train/grpo_impl.h"
 #include "src/train/optim.h"
@@ -178,12 +180,58 @@ static void test_curriculum(void **state)
     close_school(&s);
 }
 
+/* A short recipe with a stage of each kind; the second with a KL term and two updates a sampling. */
+static const char two_kinds[] =
+    "{\"seed\": 7, \"checkpoint_steps\": 100, \"vocab_sample\": 400,"
+    " \"model\": {\"vocab\": 400, \"context\": 256, \"embd\": 64, \"layers\": 2, \"ff\": 64, \"heads\": 2,"
+    " \"q_rank\": 32, \"kv_rank\": 32, \"experts\": 4, \"ff_expert\": 32},"
+    " \"stages\": [{\"name\": \"base\", \"steps\": 12, \"batch_tokens\": 512, \"warmup\": 2,"
+    " \"families\": {\"add\": 1}, \"levels\": [1, 0, 0, 0, 0], \"styles\": [0, 1, 0]},"
+    " {\"name\": \"rl\", \"steps\": 4, \"batch_tokens\": 512, \"lr\": 1e-3, \"warmup\": 0,"
+    " \"families\": {\"add\": 1}, \"grpo\": {\"variant\": \"dapo\", \"prompts\": 2, \"group\": 6,"
+    " \"max_new\": 40, \"updates\": 2, \"kl\": 0.01}}]}";
+
+static enum fk_status train(const char *dir, int resume, int64_t max_steps, struct fk_error *err)
+{
+    struct fk_train_params p;
+    desk_write(desk_path(dir, "recipe.json"), two_kinds, strlen(two_kinds));
+    fk_train_default_params(&p);
+    p.recipe = desk_path(dir, "recipe.json");
+    p.out_dir = dir;
+    p.resume = resume;
+    p.n_threads = 1;
+    p.max_steps = max_steps;
+    return fk_train(&p, err);
+}
+
+/* Broken off inside the stage of reinforcement learning and gone on with: the same bytes. */
+static void test_resume(void **state)
+{
+    (void)state;
+    char *whole = desk_folder(), *broken = desk_folder();
+    struct fk_error e;
+    size_t n_a, n_b;
+    OK(train(whole, 0, 0, err));
+    assert_int_equal(train(broken, 0, 14, &e), FK_ECANCELLED);
+    assert_int_equal(train(broken, 1, 1, &e), FK_ECANCELLED);
+    OK(train(broken, 1, 0, err));
+    char *a = desk_read(desk_path(whole, "model.gguf"), &n_a);
+    char *b = desk_read(desk_path(broken, "model.gguf"), &n_b);
+    assert_int_equal(n_a, n_b);
+    assert_memory_equal(a, b, n_a);
+    free(a);
+    free(b);
+    desk_remove(whole);
+    desk_remove(broken);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_same_bits),
         cmocka_unit_test(test_learns),
         cmocka_unit_test(test_curriculum),
+        cmocka_unit_test(test_resume),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
