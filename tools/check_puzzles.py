@@ -137,6 +137,51 @@ def check_paren(p):
     need(value(m[0].replace(" ", "")) == int(p["answer"]), f"{m[0]} is not {p['answer']}")
 
 
+def check_paren_lines(p):
+    """Each line's rest has the value of the whole."""
+    for line in p["thinking"].split("\n"):
+        if not line or line.endswith("no"):
+            continue
+        rest = line.split(" ")[-1]
+        rest = rest.split("=")[-1] if "=" in rest else rest
+        need(value(rest) == int(p["answer"]), f"'{line}' changes the value")
+
+
+def check_chain(p):
+    """Dates: what one line finds is what the next one starts from, and the answer is the last."""
+    lines = [x for x in p["thinking"].split("\n") if x and not x.endswith(" no")]
+    month_lengths = {1: (31,), 2: (28, 29), 3: (31,), 4: (30,), 5: (31,), 6: (30,), 7: (31,), 8: (31,),
+                     9: (30,), 10: (31,), 11: (30,), 12: (31,)}
+    last = None
+    for line in lines:
+        m = re.search(r"(-?\d+)[+\-]\d+=(-?\d+)$", line)
+        if m:
+            first, result = int(m[1]), int(m[2])
+            words = line.split(" ")
+            if words[0] in MONTHS:
+                days = int(re.match(r"\d+", words[1])[0])
+                need(days == int(re.search(r"\d+", line[len(words[0]):])[0]), line)
+                if last is None:
+                    need(first in month_lengths[MONTHS[words[0]]], f"'{line}': days of the month")
+                elif "-" not in words[-1]:
+                    need(first == last and words[-1].startswith(f"{last}+{days}="), f"'{line}' after {last}")
+                else:
+                    need(days in month_lengths[MONTHS[words[0]]] and first == last, f"'{line}' after {last}")
+            last = result
+    m = re.fullmatch(r"(\d) (\S+)", [x for x in lines if not x.endswith("ok")][-1]) if lines else None
+    if m:
+        need(DAYS.get(m[2]) == int(m[1]) and m[2] == p["answer"], f"'{m[0]}' at the end")
+    elif p["answer"].isdigit() and last is not None:
+        need(last == int(p["answer"]), f"ends in {last}")
+
+
+def check_head(p):
+    """The first line takes its numbers from the prompt."""
+    v = set(numbers(p["prompt"], True)) | set(numbers(p["prompt"]))
+    head = [int(x) for x in re.findall(r"\d+", p["thinking"].split("\n")[0].split("=")[0].split("r")[0])]
+    need(set(head) <= v, f"the first line has {head}")
+
+
 def find_dates(text):
     names = "|".join(list(MONTHS) + [m.lower() for m in MONTHS] + [m.upper() for m in MONTHS])
     known = {k.lower(): v for k, v in MONTHS.items()}
@@ -224,7 +269,63 @@ def check_sort_lines(p):
         need(got in (sorted(v), sorted(v, reverse=True)), f"'{line}' is not sorted")
 
 
-EXTRA = {}
+def check_gcd(p):
+    import math
+    need(math.gcd(*numbers(p["prompt"])) == int(p["answer"]), "wrong divisor")
+
+
+def check_sequence(p):
+    v = [int(x) for x in re.findall(r"-?\d+", p["prompt"].translate(DIGITS))]
+    diffs = [b - a for a, b in zip(v, v[1:])]
+    growth = [b - a for a, b in zip(diffs, diffs[1:])]
+    if len(set(diffs)) == 1:
+        want = v[-1] + diffs[0]
+    elif all(b * v[0] == a * v[1] for a, b in zip(v, v[1:])):
+        want = v[-1] * v[1] // v[0]
+    elif len(set(growth)) == 1:
+        want = v[-1] + diffs[-1] + growth[0]
+    else:
+        need(all(c == a + b for a, b, c in zip(v, v[1:], v[2:])), "no rule")
+        want = v[-1] + v[-2]
+    need(want == int(p["answer"]), f"the next is {want}")
+
+
+def check_equation(p):
+    text = p["prompt"].translate(DIGITS).lower().replace("−", "-")
+    m = re.search(r"((?:\d*x|\d+)(?: *[+\-] *(?:\d*x|\d+))*) *= *((?:\d*x|\d+)(?: *[+\-] *(?:\d*x|\d+))*)",
+                  text)
+    x = int(p["answer"].removeprefix("x="))
+    left, right = (value(re.sub(r"(\d)x", r"\1*x", side.replace(" ", "")).replace("x", f"{x}"))
+                   for side in m.groups())
+    need(left == right, f"{m[0]} with x={x}")
+    for line in p["thinking"].split("\n")[1:]:  # each rewritten equation has the same solution
+        m = re.search(r" (\S*x\S*)=(\S+)$", line)
+        if m and not line.startswith("x="):
+            sides = [value(re.sub(r"(\d)x", r"\1*x", side).replace("x", f"{x}")) for side in m.groups()]
+            need(sides[0] == sides[1], f"'{m[0]}' with x={x}")
+
+
+def check_letters(p):
+    words = re.findall(r"[^\W\d_]+", p["prompt"].lower().replace("'s", ""))
+    if p["answer"].isdigit():
+        need(any(w.count(k) == int(p["answer"]) for w in words for k in words if len(k) == 1 and k != w),
+             "wrong count")
+    else:
+        need(p["answer"][::-1] in words, "not the word backwards")
+        steps = p["thinking"].split()
+        need(not steps or steps[-1] == p["answer"], "ends elsewhere")
+        need(all(b[1:] == a for a, b in zip(steps, steps[1:])), "a letter goes elsewhere")
+        return
+    if p["thinking"]:
+        plain = re.sub(r"\d+ no", "", p["thinking"])
+        need(re.sub(r"[\d ]", "", plain) in words, "other letters are counted")
+        marked = re.findall(r"([^\W\d])(\d+)", plain)
+        need([int(n) for _, n in marked] == list(range(1, len(marked) + 1)), "the count jumps")
+        need(len(marked) == int(p["answer"]) and len({k for k, _ in marked}) <= 1, "wrong marks")
+
+
+EXTRA = {"gcd": check_gcd, "sequence": check_sequence, "equation": check_equation,
+         "letters": check_letters}
 
 
 def check(p):
@@ -250,14 +351,22 @@ def check(p):
         check_equations(last)
     else:
         check_equations(thinking)
-    if family == "div":
-        check_division(thinking)
     if family == "countdown":
         check_countdown(p)
         if p["level"] < 6:
             check_countdown_lines(thinking)
+    if family == "div":
+        check_division(thinking)
+        if thinking:
+            m = re.match(r"(\d+)<(\d+) 0 r (\d+)$", thinking.split("\n")[1])
+            need(not m or m[1] == m[3] == thinking.split("/")[0], "less than once")
+    if family in ("add", "sub", "mul", "div", "paren", "gcd") and thinking:
+        check_head(p)
     if family == "paren":
         check_paren(p)
+        check_paren_lines(p)
+    if family == "calendar" and thinking:
+        check_chain(p)
     if family == "sort" and thinking:
         check_sort_lines(p)
     if family in EXTRA:

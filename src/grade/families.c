@@ -7,6 +7,8 @@ static const struct family *const families[GRADE_N_FAMILIES] = {
     [GRADE_ADD] = &family_add, [GRADE_SUB] = &family_sub, [GRADE_MUL] = &family_mul,
     [GRADE_DIV] = &family_div, [GRADE_PAREN] = &family_paren, [GRADE_COUNTDOWN] = &family_countdown,
     [GRADE_SORT] = &family_sort, [GRADE_CALENDAR] = &family_calendar,
+    [GRADE_GCD] = &family_gcd, [GRADE_SEQUENCE] = &family_sequence,
+    [GRADE_EQUATION] = &family_equation, [GRADE_LETTERS] = &family_letters,
     [GRADE_OUTSIDE] = &family_outside,
 };
 

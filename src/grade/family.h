@@ -26,6 +26,8 @@ struct family {
     int held_out; /* of 1000 puzzles: so many to TEST, so many to DEV */
     /* A random puzzle; false: try again. family and level are set by the caller. */
     bool (*draw)(struct dice *dice, int level, struct grade_puzzle *p);
+    /* Whether it can be asked in a language; NULL: in each. */
+    bool (*suits)(const struct grade_puzzle *p, enum fk_lang lang);
     /* Writes a slot; slots a, b, c, n, t without a function of its own are v[0], v[1], v[2], v[0], v[3]. */
     void (*ink)(const struct grade_puzzle *p, char slot, struct ink *ink);
     /* Fills a puzzle from a matched wording; false: not a puzzle of this family after all. */

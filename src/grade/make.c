@@ -69,11 +69,15 @@ static bool settle(struct buf *b)
 }
 
 /* A small level may have nothing in DEV or TEST (the tables up to 12): then the next has. */
-static bool draw_near(enum grade_family family, int level, enum fk_split split, struct dice *dice,
-                      struct grade_puzzle *p)
+static bool draw_near(enum grade_family family, int level, enum fk_lang lang, enum fk_split split,
+                      struct dice *dice, struct grade_puzzle *p)
 {
+    const struct family *f = family_of((int)family);
     for (int i = 0; i < FK_N_LEVELS; i++)
-        if (grade_draw(family, (level - 1 + i) % FK_N_LEVELS + 1, split, dice, p)) return true;
+        for (int tries = 0; tries < 100; tries++) {
+            if (!grade_draw(family, (level - 1 + i) % FK_N_LEVELS + 1, split, dice, p)) break;
+            if (!f->suits || f->suits(p, lang)) return true;
+        }
     return false;
 }
 
@@ -100,7 +104,7 @@ enum fk_status grade_make(const struct fk_book *book, const struct fk_mix *mix, 
     struct grade_puzzle *p = &item->puzzle;
     bool drawn = family == GRADE_OUTSIDE
                ? outside_draw(book, item->lang, mix->split, mix->plain, &dice, p)
-               : draw_near((enum grade_family)family, level + 1, mix->split, &dice, p);
+               : draw_near((enum grade_family)family, level + 1, item->lang, mix->split, &dice, p);
     if (!drawn)
         return fail(err, FK_EINVAL, "family %s has no puzzle of level %d in this split",
                     grade_family_name(family), level + 1);

@@ -171,7 +171,7 @@ size_t scan_normalise(const char **text, char *out, size_t max)
 {
     const char *p = *text;
     size_t n = 0, len;
-    while (*p && !strchr(" []{}|", *p)) {
+    while (*p && !strchr(" []{}|()", *p)) {
         uint32_t cp = utf8_decode(p, strlen(p), &len);
         p += len;
         if (!is_letter(cp)) continue; /* apostrophes and marks, as in read_word */
