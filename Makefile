@@ -12,7 +12,6 @@ setup:
 	@tools/setup.sh
 
 chat: all
-	@tools/get_smollm2.sh $(BUILD)
 	@$(BUILD)/fikr run
 
 check: setup

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fetches the model of `make chat` into .cache/models, where build/fikr looks for it. Does nothing
+# Fetches SmolLM2, the real model of tests and benches, into .cache/models, where build/fikr looks for it. Does nothing
 # where it lies there already. Usage: tools/get_smollm2.sh BUILD
 set -eu
 cd "$(dirname "$0")/.."

@@ -87,7 +87,7 @@ class Repl(Case):
         link = self.dir / "models/smollm2.gguf"
         if not link.exists():
             link.symlink_to(os.path.abspath(support.model_path()))
-        t = Terminal([support.PROGRAM, "run", "--temp", "0", *args], self.env)
+        t = Terminal([support.PROGRAM, "run", "-m", "smollm2", "--temp", "0", *args], self.env)
         self.addCleanup(t.kill)
         t.prompt()
         return t
