@@ -233,11 +233,11 @@ class Real(Case):
         self.assertEqual(r.returncode, 0, r.stderr)
         self.assertGreater(len(r.stdout.split()), 2)
         self.assertNotIn(b"<|im", r.stdout)
-        again = self.fikr("run", "--temp", "0", "-p", "What is the capital of France?")
+        again = self.fikr("run", "-m", "smollm2", "--temp", "0", "-p", "What is the capital of France?")
         self.assertEqual(again.stdout, r.stdout)
 
     def test_continuation(self):
-        r = self.fikr("run", "--raw", "--temp", "0", "-n", "8", "-p", "The capital of France is")
+        r = self.fikr("run", "-m", "smollm2", "--raw", "--temp", "0", "-n", "8", "-p", "The capital of France is")
         self.assertEqual((r.returncode, r.stderr), (0, b""))
         self.assertIn(b"Paris", r.stdout)
 
@@ -246,7 +246,7 @@ class Real(Case):
         path = self.dir / "think.jinja"
         path.write_text("{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n"
                         "{% endfor %}<|im_start|>assistant\n<think>\n")
-        args = ["run", "--template", path, "-p", "Why is the sky blue?", "--temp", "0", "-n", "40",
+        args = ["run", "-m", "smollm2", "--template", path, "-p", "Why is the sky blue?", "--temp", "0", "-n", "40",
                 "--think", "12"]
         plain, doc = self.fikr(*args), json.loads(self.fikr(*args, "--json").stdout)
         self.assertEqual((plain.returncode, plain.stderr), (0, b""))
@@ -257,7 +257,7 @@ class Real(Case):
         self.assertEqual(doc["usage"]["thinking_tokens"] + doc["usage"]["answer_tokens"], 40)
 
     def test_interrupt(self):
-        p = subprocess.Popen([support.PROGRAM, "run", "-p", "Count to one thousand.", "--temp", "0"],
+        p = subprocess.Popen([support.PROGRAM, "run", "-m", "smollm2", "-p", "Count to one thousand.", "--temp", "0"],
                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.env)
         p.stdout.read(1)
         p.send_signal(signal.SIGINT)
