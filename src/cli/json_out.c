@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * json_out.c - the one JSON document of --json, always in ASCII: no byte of a file or a model can
  * then act on a terminal. */
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -63,10 +64,13 @@ int json_emit(json_t *doc, int code)
         fail(&err, FK_ENOMEM, "out of memory while the JSON document was made");
         return term_complain(&err);
     }
+    errno = 0;
     int bad = json_dump_callback(doc, write_piece, stdout,
                                  JSON_INDENT(2) | JSON_ENSURE_ASCII | JSON_PRESERVE_ORDER |
                                      JSON_REAL_PRECISION(12));
+    int error = errno;
     json_decref(doc);
-    if (bad == 0) putchar('\n');
+    if (bad) return term_write_failed(error, code);
+    putchar('\n');
     return term_finish(code);
 }

@@ -77,6 +77,13 @@ static bool is_name(const char *s)
            !(n > 5 && !strcmp(s + n - 5, ".gguf"));
 }
 
+static enum fk_status fail_folder(const char *name, struct fk_error *err)
+{
+    return fail(err, FK_EINVAL, "%s is a folder; `fikr convert %s OUT.gguf` makes a model file of one "
+                "that holds config.json and *.safetensors", name, name);
+}
+
+/* A name is a file's before it is a pulled model's; a folder of that name hides no model. */
 enum fk_status models_find(const char *name, char **path, struct fk_error *err)
 {
     struct stat st;
@@ -84,7 +91,9 @@ enum fk_status models_find(const char *name, char **path, struct fk_error *err)
     if (!name || (!strcmp(name, SHIPPED_MODEL) && stat(name, &st))) *path = find_shipped();
     if (*path) return FK_OK;
     if (!name) name = DEFAULT_MODEL;
-    if (!is_name(name) || stat(name, &st) == 0) {
+    bool is_there = stat(name, &st) == 0, is_folder = is_there && S_ISDIR(st.st_mode);
+    if (is_folder && !is_name(name)) return fail_folder(name, err);
+    if (!is_name(name) || (is_there && !is_folder)) {
         *path = mem_strdup(name, MEM_CLI);
         return *path ? FK_OK : fail_nomem(err, strlen(name), "a path");
     }
@@ -101,6 +110,7 @@ enum fk_status models_find(const char *name, char **path, struct fk_error *err)
         buf_fini(&file);
         if (!made) return fail(err, FK_ENOMEM, "the path of model %s is too long", name);
     }
+    if (is_folder) return fail_folder(name, err);
     if (catalog_find(name))
         return fail(err, FK_ENOTFOUND, "the model %s is not here yet; `fikr pull %s` fetches it",
                     name, name);

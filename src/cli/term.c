@@ -62,10 +62,15 @@ int term_complain(const struct fk_error *err)
 
 int term_finish(int code)
 {
-    struct fk_error err = {0};
     errno = 0;
     if (fflush(stdout) == 0 && !ferror(stdout)) return code;
-    fail(&err, FK_EIO, "writing to standard output failed: %s", strerror(errno ? errno : EIO));
+    return term_write_failed(errno, code);
+}
+
+int term_write_failed(int error, int code)
+{
+    struct fk_error err = {0};
+    fail(&err, FK_EIO, "writing to standard output failed: %s", strerror(error ? error : EIO));
     clearerr(stdout);
     term_complain(&err);
     return code ? code : 1;

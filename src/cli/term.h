@@ -26,6 +26,8 @@ void term_escaped(FILE *f, const char *s, size_t n);
 int term_complain(const struct fk_error *err);
 /* Flushes stdout; a full disk or a closed pipe gives a sentence and exit code 1, else `code`. */
 int term_finish(int code);
+/* The same for a write that failed with errno `error` (0: unknown). */
+int term_write_failed(int error, int code);
 
 /* "98.4 MB", "253 kB" into a static ring of strings. */
 const char *term_bytes(unsigned long long bytes);

@@ -87,8 +87,16 @@ class Args(Case):
         self.refused("run", "-p", "x", "-m", "smolm2", says="did you mean smollm2")
         self.refused("run", "-p", "x", "-m", "wholly-other", says="fikr pull")
         self.refused("inspect", self.dir / "none.gguf")
-        self.refused("inspect", self.dir)
+        self.refused("inspect", self.dir, says="is a folder; `fikr convert")
         self.refused("fit", "/dev/zero")
+
+    def test_folder_hides_no_model(self):
+        (self.dir / "models").mkdir()
+        (self.dir / "tiny").mkdir()
+        self.refused("inspect", "tiny", says="tiny is a folder; `fikr convert")
+        (self.dir / "models/tiny.gguf").write_bytes(support.tiny_gguf())
+        r = self.fikr("inspect", "tiny")
+        self.assertEqual((r.returncode, r.stderr), (0, b""))
 
     def test_bad_prompts(self):
         self.refused("run", stdin=b"", says="empty")
@@ -96,10 +104,12 @@ class Args(Case):
         self.refused("run", stdin=b"ab\xff", says="UTF-8 at byte 2")
 
     def test_full_disk(self):
-        with open("/dev/full", "wb") as full:
-            r = subprocess.run([support.PROGRAM, "--help"], stdout=full, stderr=subprocess.PIPE)
-        self.assertEqual(r.returncode, 1)
-        self.assertRegex(r.stderr, rb"\Afikr: [^\n]*standard output[^\n]*\n\Z")
+        (self.dir / "tiny.gguf").write_bytes(support.tiny_gguf(value=b"x" * 20000))
+        for args in (["--help"], ["inspect", self.dir / "tiny.gguf", "--json"]):
+            with open("/dev/full", "wb") as full:
+                r = subprocess.run([support.PROGRAM, *args], stdout=full, stderr=subprocess.PIPE, env=self.env)
+            self.assertEqual(r.returncode, 1)
+            self.assertRegex(r.stderr, rb"\Afikr: [^\n]*standard output[^\n]*No space[^\n]*\n\Z")
 
     def test_man_page_knows_every_option(self):
         text = (ROOT / "doc/fikr.1").read_text().replace("\\-", "-")
