@@ -11,7 +11,9 @@ struct fk_convert_params {
     const char *type;          /* "f32", "f16", "bf16", "q8_0"; NULL: as published (F8 becomes BF16) */
     fk_progress_fn progress;
     void *progress_arg;
-    void *reserved[8];
+    int permutes;              /* a GGUF file to one with its dimensions in a random order: the same */
+    unsigned long long permute_seed; /* function, off any grid its weights lie on; f16 without type */
+    void *reserved[6];
 };
 FK_API void fk_convert_default_params(struct fk_convert_params *p);
 

@@ -102,6 +102,8 @@ const struct arg_spec arg_specs[] = {
      "also show what a decoded token spends on each kind of op", VERB_BENCH},
     {"--type", NULL, ARG_STRING, AT(type), 0, 0, 0, NULL, "TYPE",
      "f32, f16, bf16 or q8_0; as published without it", VERB_CONVERT},
+    {"--permute", NULL, ARG_U64, AT(permute), AT(permute_given), 0, 0, NULL, "SEED",
+     "put the dimensions of a GGUF file in a random order; the function stays", VERB_CONVERT},
     {"--calibrate", NULL, ARG_STRING, AT(calibrate), 0, 0, 0, NULL, "FILE|none",
      "the text to calibrate with, instead of the one that comes with the program", VERB_QUANTIZE},
     {"--calibrate-tokens", NULL, ARG_INT, AT(max_tokens), 0, 32, 1 << 24, NULL, "N",

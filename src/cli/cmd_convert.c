@@ -15,6 +15,8 @@ int cmd_convert(const struct args *a)
     fk_convert_default_params(&p);
     bar_init(&bar);
     p.type = a->type;
+    p.permutes = a->permute_given;
+    p.permute_seed = a->permute;
     p.progress = bar_update;
     p.progress_arg = &bar;
     enum fk_status st;

@@ -113,7 +113,12 @@ static enum fk_status gguf_to_gguf(const struct gguf *g, const char *out, enum d
     plan_init(&plan);
     plan.is_cut = gguf_is_cut;
     plan.source = g;
+    struct model_config config;
+    bool permutes = params && params->permutes;
+    if (permutes && want == DT_NONE) want = DT_F16;
     enum fk_status st = plan_from_gguf(&plan, g, want, err);
+    if (st == FK_OK && permutes) st = model_config_read(&config, g, err);
+    if (st == FK_OK && permutes) st = plan_permute(&plan, &config, params->permute_seed, err);
     if (st == FK_OK) st = gguf_writer_create(&w, 32, err);
     for (size_t i = 0; st == FK_OK && i < gguf_n_kv(g); i++) {
         const struct gguf_kv *kv = gguf_kv_at(g, i);
@@ -260,8 +265,12 @@ enum fk_status convert_run(const char *in, const char *out, const struct fk_conv
     if (stat(in, &info) == 0 && S_ISDIR(info.st_mode)) {
         if (!ends_in_gguf(out))
             return fail(err, FK_EINVAL, "%s: a folder is converted to a path that ends in .gguf", out);
+        if (params && params->permutes)
+            return fail(err, FK_EINVAL, "%s: only a GGUF file is permuted; convert the folder first", in);
         return folder_to_gguf(in, out, want, params, err);
     }
+    if (params && params->permutes && !ends_in_gguf(out))
+        return fail(err, FK_EINVAL, "%s: a permuted model is written to a path that ends in .gguf", out);
     TRY(gguf_open(&g, in, err));
     enum fk_status st;
     if (ends_in_gguf(out)) st = gguf_to_gguf(g, out, want, params, err);

@@ -29,6 +29,10 @@ enum fk_status folder_config(const struct gguf *g, const struct model_config *c,
 enum fk_status folder_put_vocab(const struct gguf *g, const struct model_config *c, const char *folder,
                                 struct fk_error *err);
 
+/* permute.c: the same function with its dimensions in a random order. */
+enum fk_status plan_permute(struct plan *p, const struct model_config *c, uint64_t seed,
+                            struct fk_error *err);
+
 /* The type that holds most bytes of a plan. */
 enum dtype plan_main_dtype(const struct plan *p);
 

@@ -180,6 +180,7 @@ static uint64_t source_row(const struct plan_tensor *t, uint64_t q)
         i = t->order == ROWS_TO_PAIRS ? i % 2 * half + i / 2 : i % half * 2 + i / half;
         q = head * t->head_rows + i;
     }
+    if (t->row_order) q = t->row_order[q];
     return q / t->group * t->stride + t->first + q % t->group;
 }
 
@@ -189,9 +190,11 @@ static enum fk_status fill_rows(const struct plan_tensor *t, struct out_file *f,
     uint64_t n_cols = t->src[0].n_cols;
     if (!reserve((void **)&p->row, &p->row_cap, n_cols, sizeof *p->row))
         return fail_nomem(err, n_cols * 4, t->name);
+    if (t->col_order && !reserve((void **)&p->head, &p->head_cap, n_cols, sizeof *p->head))
+        return fail_nomem(err, n_cols * 4, t->name);
     for (size_t i = 0; i < t->n_src; i++) {
         const struct plan_source *s = &t->src[i];
-        bool raw = s->dtype == t->dtype && t->add == 0;
+        bool raw = s->dtype == t->dtype && t->add == 0 && !t->row_order && !t->col_order;
         uint64_t run = t->order == ROWS_AS_THEY_ARE ? t->group : 1;
         for (uint64_t q = 0; q < t->rows_per_source; q += raw ? run : 1) {
             uint64_t row = source_row(t, q);
@@ -202,7 +205,9 @@ static enum fk_status fill_rows(const struct plan_tensor *t, struct out_file *f,
             read_row(p, s, row, p->row);
             if (t->add != 0)
                 for (uint64_t c = 0; c < n_cols; c++) p->row[c] += t->add;
-            TRY(put_floats(t, p->row, n_cols, f, err));
+            if (t->col_order)
+                for (uint64_t c = 0; c < n_cols; c++) p->head[c] = p->row[t->col_order[c]];
+            TRY(put_floats(t, t->col_order ? p->head : p->row, n_cols, f, err));
         }
     }
     return FK_OK;

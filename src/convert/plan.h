@@ -46,6 +46,7 @@ struct plan_tensor {
     enum plan_order order;
     uint64_t head_rows; /* rows of a head for `order` */
     float add;          /* to every number */
+    const uint32_t *row_order, *col_order; /* what stands at i comes from there; NULL: as it is */
     uint64_t nope, v_dim, rank; /* PLAN_K_B, PLAN_KV_B */
     const float *values;
     struct plan *plan;

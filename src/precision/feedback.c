@@ -18,7 +18,7 @@
 #define STATES 4 /* errors of the reads at 3, 4, 6 and 8 bits */
 #define LANES (STATES * FEEDBACK_ROWS)
 #define PANEL 64
-#define OVERFLOW 0.3f /* what leaving a leaf's cell costs the finer reads */
+#define OVERFLOW 3.0f /* what leaving a leaf's range costs the finer reads */
 
 struct rank {
     float diag;
@@ -138,7 +138,7 @@ CLONES static void choose_leaves(const struct tree *t, float u[STATES][FEEDBACK_
     for (int r = 0; r < FEEDBACK_ROWS; r++) best[r] = 3e38f;
     for (int n = 0; n < 16; n++) {
         float l3 = t->level[1][n << 4], l4 = t->level[2][n << 4];
-        float middle = (t->edge[n] + t->edge[n + 1]) / 2, half = t->edge[n + 1] - middle;
+        float middle = (t->edge[n] + t->edge[n + 1]) / 2, half = TREE_WIDE * (t->edge[n + 1] - middle);
         for (int r = 0; r < FEEDBACK_ROWS; r++) {
             float a = u[0][r] - l3, b = u[1][r] - l4, c = u[3][r] - middle;
             float out = (c < 0 ? -c : c) - half;

@@ -46,7 +46,7 @@ static void cut_leaves(struct tree *t)
     struct planes_tables *p = &t->tables;
     float width[16]; /* of a quarter of a cell, in thirds */
     int thirds[4];
-    for (int n = 0; n < 16; n++) width[n] = 0.75f * (t->edge[n + 1] - t->edge[n]) / UNIT_6;
+    for (int n = 0; n < 16; n++) width[n] = TREE_WIDE * 0.75f * (t->edge[n + 1] - t->edge[n]) / UNIT_6;
     choose_classes(width, thirds);
     for (int c = 0; c < 4; c++)
         for (int r = 0; r < 4; r++) {

@@ -6,6 +6,8 @@
 #include "src/tensor/planes.h"
 
 #define TREE_STEPS 512
+/* What finer reads of a leaf span, in widths of its cell: feedback puts weights beside their cells. */
+#define TREE_WIDE 1.3f
 
 /* Levels as numbers in units of a block's scale, rounded to what the tables can hold. */
 struct tree {

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * file_test.c - a tiny model into planes and back: every width, cuts, pages that are not touched, and
+ * files that lie. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "fikr/quantize.h"
+#include "fikr/session.h"
+#include "fikr/tokenizer.h"
+#include "src/file/gguf.h"
+
+#define N_IDS 24
+#define MAX_VOCAB 512
+
+static char folder[] = "/tmp/fikr-planes-XXXXXX", source[1100], whole[64], part[64];
+static const int widths[5] = {2, 3, 4, 6, 8};
+
+static void must(enum fk_status st, const struct fk_error *err)
+{
+    if (st) fail_msg("%s", err->message);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    struct fk_error err = {0};
+    const char *dir = getenv("FIKR_GOLDEN_DIR");
+    if (!mkdtemp(folder)) return 1;
+    snprintf(source, sizeof source, "%s/llama.gguf", dir ? dir : "tests/golden");
+    snprintf(whole, sizeof whole, "%s/whole.gguf", folder);
+    snprintf(part, sizeof part, "%s/part.gguf", folder);
+    struct fk_quantize_params p;
+    fk_quantize_default_params(&p);
+    p.n_threads = 2;
+    must(fk_quantize(source, whole, &p, &err), &err);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    unlink(whole);
+    unlink(part);
+    return rmdir(folder);
+}
+
+/* Logits of a fixed sequence; the status where the model or the engine is refused. */
+static enum fk_status logits_of(const char *path, int bits, float *out, struct fk_error *err)
+{
+    fk_model *m = NULL;
+    fk_engine *e = NULL;
+    fk_session *s = NULL;
+    int32_t ids[N_IDS];
+    struct fk_engine_params p;
+    fk_engine_default_params(&p);
+    p.n_threads = 1;
+    p.bits = bits;
+    p.kv_type = FK_KV_F32;
+    for (int i = 0; i < N_IDS; i++) ids[i] = 3 + 11 * i % 250;
+    enum fk_status st = fk_model_open(&m, path, NULL, err);
+    if (!st) st = fk_engine_create(&e, m, &p, err);
+    if (!st) st = fk_session_create(&s, e, NULL, err);
+    if (!st) assert_true(fk_n_vocab(m) <= MAX_VOCAB);
+    if (!st) st = fk_session_eval(s, ids, N_IDS, 0, 0, out, err);
+    fk_session_destroy(&s);
+    fk_engine_destroy(&e);
+    fk_model_close(&m);
+    return st;
+}
+
+static double distance(const float *a, const float *b, size_t n)
+{
+    double sum = 0, power = 0;
+    for (size_t i = 0; i < n; i++) {
+        sum += (double)(a[i] - b[i]) * (double)(a[i] - b[i]);
+        power += (double)b[i] * (double)b[i];
+    }
+    return sqrt(sum / power);
+}
+
+static void test_widths_come_closer(void **state)
+{
+    (void)state;
+    static float want[N_IDS * MAX_VOCAB], got[N_IDS * MAX_VOCAB];
+    static const double most[5] = {2, 1, 0.45, 0.2, 0.1};
+    struct fk_error err = {0};
+    must(logits_of(source, 0, want, &err), &err);
+    double before = 10;
+    for (int i = 0; i < 5; i++) {
+        must(logits_of(whole, widths[i], got, &err), &err);
+        double d = distance(got, want, N_IDS * 288);
+        print_message("%d bits: %.4f\n", widths[i], d);
+        assert_true(d < before);
+        assert_true(d < most[i]);
+        before = d;
+    }
+    /* Without a width the widest is read. */
+    static float all[N_IDS * MAX_VOCAB];
+    must(logits_of(whole, 0, all, &err), &err);
+    assert_memory_equal(all, got, N_IDS * 288 * sizeof(float));
+}
+
+static void copy(const char *from, const char *to, uint64_t bytes, uint64_t poke_at, int poke)
+{
+    FILE *in = fopen(from, "rb"), *out = fopen(to, "wb");
+    assert_non_null(in);
+    assert_non_null(out);
+    for (uint64_t i = 0; i < bytes; i++) {
+        int c = getc(in);
+        assert_true(c != EOF);
+        putc(i == poke_at ? poke : c, out);
+    }
+    fclose(in);
+    assert_int_equal(fclose(out), 0);
+}
+
+/* fikr.plane_end, file size behind it. */
+static void read_ends(uint64_t ends[6])
+{
+    struct fk_error err = {0};
+    struct gguf *g = NULL;
+    must(gguf_open(&g, whole, &err), &err);
+    const struct gguf_kv *kv = gguf_find(g, "fikr.plane_end");
+    assert_non_null(kv);
+    for (uint64_t i = 0; i < 5; i++) {
+        int64_t v = 0;
+        assert_true(gguf_item_int(kv, i, &v));
+        ends[i] = (uint64_t)v;
+    }
+    ends[5] = gguf_file_bytes(g);
+    /* Planes begin at pages, so that no page holds bytes of two. */
+    for (size_t i = 0; i < gguf_n_tensors(g); i++) {
+        const struct gguf_tensor *t = gguf_tensor_at(g, i);
+        if (t->name.n < 3 || memcmp(t->name.p + t->name.n - 3, ".p", 2) != 0) continue;
+        int width = t->name.p[t->name.n - 1] - '0', k = 0;
+        while (widths[k] != width) k++;
+        uint64_t first_page = k ? ends[k - 1] / 4096 + (ends[k - 1] % 4096 != 0) : 0;
+        assert_true(t->offset >= first_page * 4096 && t->offset + t->bytes <= ends[k]);
+    }
+    gguf_close(&g);
+}
+
+static void test_cut_files(void **state)
+{
+    (void)state;
+    static float want[N_IDS * MAX_VOCAB], got[N_IDS * MAX_VOCAB];
+    struct fk_error err = {0};
+    uint64_t ends[6];
+    read_ends(ends);
+    assert_int_equal(ends[4], ends[5]);
+    for (int i = 0; i < 5; i++) {
+        must(logits_of(whole, widths[i], want, &err), &err);
+        /* At the end of a plane, and a little beyond it. */
+        for (uint64_t more = 0; more < 200; more += 100) {
+            if (i == 4 && more) continue;
+            copy(whole, part, ends[i] + more, UINT64_MAX, 0);
+            must(logits_of(part, 0, got, &err), &err);
+            assert_memory_equal(got, want, N_IDS * 288 * sizeof(float));
+            if (i == 4) continue;
+            assert_int_equal(logits_of(part, widths[i + 1], got, &err), FK_EINVAL);
+        }
+    }
+    copy(whole, part, ends[0] - 1, UINT64_MAX, 0);
+    assert_int_equal(logits_of(part, 0, got, &err), FK_EFORMAT);
+    assert_non_null(strstr(err.message, "first plane"));
+}
+
+/* Planes above the width may hold anything: they are not read. */
+static void test_higher_planes_are_not_read(void **state)
+{
+    (void)state;
+    static float want[N_IDS * MAX_VOCAB], got[N_IDS * MAX_VOCAB];
+    struct fk_error err = {0};
+    uint64_t ends[6];
+    read_ends(ends);
+    must(logits_of(whole, 4, want, &err), &err);
+    copy(whole, part, ends[5], UINT64_MAX, 0);
+    int fd = open(part, O_WRONLY);
+    static uint8_t noise[4096];
+    memset(noise, 0x5a, sizeof noise);
+    for (uint64_t at = ends[2]; at < ends[5]; at += sizeof noise) {
+        size_t n = ends[5] - at < sizeof noise ? (size_t)(ends[5] - at) : sizeof noise;
+        assert_int_equal(pwrite(fd, noise, n, (off_t)at), n);
+    }
+    close(fd);
+    must(logits_of(part, 4, got, &err), &err);
+    assert_memory_equal(got, want, N_IDS * 288 * sizeof(float));
+    must(logits_of(part, 6, got, &err), &err);
+    assert_memory_not_equal(got, want, N_IDS * 288 * sizeof(float));
+}
+
+static void test_hostile_heads(void **state)
+{
+    (void)state;
+    static float got[N_IDS * MAX_VOCAB];
+    struct fk_error err = {0};
+    struct gguf *g = NULL;
+    uint64_t ends[6];
+    read_ends(ends);
+    must(gguf_open(&g, whole, &err), &err);
+    const struct gguf_tensor *t = gguf_find_tensor(g, "blk.0.attn_q.weight.s");
+    assert_non_null(t);
+    uint64_t at = t->offset;
+    gguf_close(&g);
+    /* magic, version, split, columns, rows, unit, level, base, class */
+    static const struct { int at, v; } pokes[] = {{0, 'x'}, {4, 9}, {6, 2}, {16, 64}, {24, 200},
+                                                   {43, 0xff}, {60, 100}, {88, 127}, {136, 7}};
+    for (size_t i = 0; i < sizeof pokes / sizeof *pokes; i++) {
+        copy(whole, part, ends[5], at + (uint64_t)pokes[i].at, pokes[i].v);
+        err.message[0] = 0;
+        enum fk_status st = logits_of(part, 0, got, &err);
+        if (pokes[i].at == 43 && !st) continue; /* a large factor is still a number */
+        assert_true(st == FK_EFORMAT || st == FK_ENONFINITE);
+        assert_true(strlen(err.message) > 20);
+    }
+}
+
+static void test_refusals(void **state)
+{
+    (void)state;
+    static float got[N_IDS * MAX_VOCAB];
+    struct fk_error err = {0};
+    assert_int_equal(logits_of(source, 4, got, &err), FK_EINVAL);
+    assert_int_equal(logits_of(whole, 5, got, &err), FK_EINVAL);
+    assert_int_equal(fk_quantize(whole, part, NULL, &err), FK_EINVAL);
+    assert_non_null(strstr(err.message, "planes already"));
+    struct fk_quantize_params p;
+    fk_quantize_default_params(&p);
+    p.text = "short";
+    p.n_bytes = 5;
+    assert_int_equal(fk_quantize(source, part, &p, &err), FK_EINVAL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_widths_come_closer), cmocka_unit_test(test_cut_files),
+        cmocka_unit_test(test_higher_planes_are_not_read), cmocka_unit_test(test_hostile_heads),
+        cmocka_unit_test(test_refusals),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
