@@ -6,8 +6,9 @@
  * as fit 16 bits are added before it (weights of 2 and 3 bits 4 and more, of 4 bits 8, of 5 bits 4,
  * of 6 bits 2). iq4_xs is signed: |w| and the sign moved to x.
  *
- * Canonical order: that of blocks256_vnni.c, lane[b % 4], (0 + 2) + (1 + 3), chunks of 8. */
+ * One token: one256_avx2.c. Canonical order: that of row256.h. */
 #include "src/kernels/x86/narrow.h"
+#include "src/kernels/x86/one.h"
 #include "src/tensor/blocks.h"
 
 enum { CHUNK = 8, TOKENS = 4, ROWS = 8 };
@@ -190,96 +191,6 @@ INLINE __m256i products(struct type t, __m256i w, __m256i x)
     return _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w));
 }
 
-/* The scales of groups 2z and 2z + 1 over the two lanes; half has scales 8 * (z / 4) .. twice. */
-INLINE __m256i spread(__m256i half, int z)
-{
-    int a = 0x0101 * 4 * (z % 4) + 0x0100, b = a + 0x0202;
-    __m256i index = _mm256_set_m128i(_mm_set1_epi16((short)b), _mm_set1_epi16((short)a));
-    return _mm256_shuffle_epi8(half, index);
-}
-
-struct sums {
-    __m256i dot, mins; /* 8 partial sums each */
-};
-
-/* One superblock of one row times one token. */
-INLINE struct sums dot_super(struct type t, const struct super *s, struct act x)
-{
-    const __m256i halves[2] = {_mm256_permute2x128_si256(s->scales, s->scales, 0x00),
-                               _mm256_permute2x128_si256(s->scales, s->scales, 0x11)};
-    __m256i dot = _mm256_setzero_si256();
-    UNROLL
-    for (int z = 0; z < 8; z++) {
-        __m256i v = _mm256_loadu_si256((const void *)(x.q + 32 * z));
-        __m256i p = products(t, s->q[z], v), scale = spread(halves[z / 4], z);
-        dot = _mm256_add_epi32(dot, _mm256_madd_epi16(p, scale));
-    }
-    if (t.is_signed) return (struct sums){dot, _mm256_setzero_si256()};
-    __m256i m = _mm256_madd_epi16(s->mins, _mm256_loadu_si256((const void *)x.sum16));
-    if (t.has_dmin) return (struct sums){dot, m};
-    return (struct sums){_mm256_add_epi32(dot, m), _mm256_setzero_si256()};
-}
-
-INLINE __m128 add_lanes(__m256i a, __m256i b, __m256i c, __m256i d)
-{
-    __m256i q = add_quads(a, b, c, d);
-    return _mm_cvtepi32_ps(
-        _mm_add_epi32(_mm256_castsi256_si128(q), _mm256_extracti128_si256(q, 1)));
-}
-
-/* lanes += up to 4 superblocks of one row times one token */
-INLINE __m128 dot_four(struct type t, const uint8_t *w, struct act x, int64_t n, __m128 lanes)
-{
-    struct sums s[4];
-    float d[4] = {0}, dmin[4] = {0};
-    UNROLL
-    for (int i = 0; i < 4; i++) {
-        if (i < n) {
-            struct super b = t.load(w + i * t.block_bytes);
-            s[i] = dot_super(t, &b, (struct act){x.q + 256 * i, x.d + i, x.sum16 + 16 * i});
-            d[i] = b.d * x.d[i];
-            dmin[i] = b.dmin * x.d[i];
-        } else {
-            s[i] = (struct sums){_mm256_setzero_si256(), _mm256_setzero_si256()};
-        }
-    }
-    __m128 dot = add_lanes(s[0].dot, s[1].dot, s[2].dot, s[3].dot);
-    lanes = _mm_fmadd_ps(dot, _mm_setr_ps(d[0], d[1], d[2], d[3]), lanes);
-    if (t.has_dmin) {
-        __m128 m = add_lanes(s[0].mins, s[1].mins, s[2].mins, s[3].mins);
-        lanes = _mm_fnmadd_ps(m, _mm_setr_ps(dmin[0], dmin[1], dmin[2], dmin[3]), lanes);
-    }
-    return lanes;
-}
-
-INLINE float add_four(__m128 v)
-{
-    v = _mm_add_ps(v, _mm_movehl_ps(v, v));
-    return _mm_cvtss_f32(_mm_add_ss(v, _mm_movehdup_ps(v)));
-}
-
-/* y[r] = sum_c W[r,c] x[c] */
-INLINE void mul_one(struct type t, const uint8_t *w, size_t w_row_bytes, int64_t n_rows, int64_t k,
-                    const void *x, float *y)
-{
-    int64_t n_blocks = k / 256;
-    for (int64_t r = 0; r < n_rows; r++) {
-        const uint8_t *row = w + (size_t)r * w_row_bytes;
-        __m128 lanes = _mm_setzero_ps();
-        float total = 0;
-        for (int64_t b = 0; b < n_blocks; b += 4) {
-            if (b && b % CHUNK == 0) {
-                total += add_four(lanes);
-                lanes = _mm_setzero_ps();
-            }
-            const uint8_t *p = row + (size_t)b * (size_t)t.block_bytes;
-            lanes = n_blocks - b >= 4 ? dot_four(t, p, act_at(x, k, b), 4, lanes)
-                                      : dot_four(t, p, act_at(x, k, b), n_blocks - b, lanes);
-        }
-        y[r] = total + add_four(lanes);
-    }
-}
-
 /* Up to 8 superblocks of 8 rows. */
 struct tile {
     _Alignas(64) uint8_t w[CHUNK * 64][ROWS][4]; /* [superblock, four inputs][row][input] */
@@ -407,10 +318,6 @@ INLINE void mul_tile(struct type t, const struct tile *tile, int64_t n_blocks, c
 INLINE void mul(struct type t, const void *w, size_t w_row_bytes, int64_t n_rows, int64_t k,
                 const void *x, size_t x_row_bytes, int64_t n_x, float *y, size_t y_stride)
 {
-    if (n_x == 1) {
-        mul_one(t, w, w_row_bytes, n_rows, k, x, y);
-        return;
-    }
     struct tile tile;
     int64_t n_blocks = k / 256;
     for (int64_t r = 0; r < n_rows; r += ROWS) {
@@ -433,7 +340,10 @@ INLINE void mul(struct type t, const void *w, size_t w_row_bytes, int64_t n_rows
     {                                                                                              \
         struct type t = {load_##name, sizeof(struct block_##name), has_dmin, is_signed, group,     \
                          adds};                                                                    \
-        mul(t, w, w_row_bytes, n_rows, k, x, x_row_bytes, n_x, y, y_stride);                       \
+        if (n_x == 1)                                                                              \
+            one_##name##_avx2(w, w_row_bytes, n_rows, k, x, x_row_bytes, n_x, y, y_stride);        \
+        else                                                                                       \
+            mul(t, w, w_row_bytes, n_rows, k, x, x_row_bytes, n_x, y, y_stride);                       \
     }
 TYPE(q2_k, true, false, 16, 4)
 TYPE(q3_k, false, false, 16, 4)

@@ -12,7 +12,7 @@
  * same work for 16 rows at once. Weights of 4 bits stay packed in the tile and are spread over 8
  * tokens: two operations per 16 vpdpbusd, half the memory.
  *
- * The order of float additions is that of blocks256_vnni.c. */
+ * The order of float additions is that of row256.h. */
 #include "src/kernels/x86/tiles_vnni.h"
 #include "src/tensor/blocks.h"
 
