@@ -3,17 +3,13 @@
  * where the program's run path says once installed. */
 #include "src/cli/net.h"
 
-#include <dlfcn.h>
-#include <stddef.h>
-
 #include "src/base/fail.h"
+#include "src/cli/module.h"
 
 enum fk_status net_open(const struct net **out, struct fk_error *err)
 {
-    void *module = dlopen("fikr-net.so", RTLD_NOW | RTLD_LOCAL);
-    *out = module ? dlsym(module, "fikr_net") : NULL;
+    const char *why;
+    *out = module_open("fikr-net.so", "fikr_net", &why);
     if (*out) return FK_OK;
-    const char *why = dlerror();
-    return fail(err, FK_ENOTFOUND, "the part of fikr that downloads cannot be loaded: %s",
-                why ? why : "fikr-net.so has no table");
+    return fail(err, FK_ENOTFOUND, "the part of fikr that downloads cannot be loaded: %s", why);
 }

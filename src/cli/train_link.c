@@ -2,21 +2,18 @@
  * train_link.c - finds and loads the training module, as net.c does the network's. */
 #include "src/cli/train_link.h"
 
-#include <dlfcn.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "src/base/fail.h"
+#include "src/cli/module.h"
 
 enum fk_status train_link_open(const struct train_link **out, struct fk_error *err)
 {
-    void *module = dlopen("fikr-train.so", RTLD_NOW | RTLD_LOCAL);
-    *out = module ? dlsym(module, "fikr_train") : NULL;
+    const char *why;
+    *out = module_open("fikr-train.so", "fikr_train", &why);
     if (*out) return FK_OK;
-    const char *why = dlerror();
-    return fail(err, FK_ENOTFOUND, "the part of fikr that trains cannot be loaded: %s",
-                why ? why : "fikr-train.so has no table");
+    return fail(err, FK_ENOTFOUND, "the part of fikr that trains cannot be loaded: %s", why);
 }
 
 bool train_is_checkpoint(const char *path)

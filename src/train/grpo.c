@@ -37,6 +37,14 @@ enum fk_status grpo_create(struct grpo **out, const struct grpo_params *p, struc
     return st;
 }
 
+static void forget_reply(struct reply_of *y)
+{
+    rollout_fini(&y->r);
+    mem_free(y->is_target);
+    mem_free(y->ref_logp);
+    *y = (struct reply_of){0};
+}
+
 static void forget(struct grpo *g)
 {
     for (int i = 0; g->groups && i < g->max_groups; i++) {
@@ -45,10 +53,7 @@ static void forget(struct grpo *g)
         g->groups[i] = (struct group){0};
     }
     for (int64_t i = 0; g->replies && i < g->max_groups * g->p.group; i++) {
-        rollout_fini(&g->replies[i].r);
-        mem_free(g->replies[i].is_target);
-        mem_free(g->replies[i].ref_logp);
-        g->replies[i] = (struct reply_of){0};
+        forget_reply(&g->replies[i]);
     }
     g->n_groups = 0;
 }
@@ -146,7 +151,10 @@ static enum fk_status sample_groups(struct grpo *g, const struct fk_mix *mix, ui
                                                .seed = rng_u64(seed, s->cursor, (uint64_t)k)};
     }
     if (!st) st = rollout_run(g->l->model, &rp, r, (int)(n * size), err);
-    for (int64_t i = 0; i < n * size; i++) g->replies[first + i].r = r[i];
+    for (int64_t i = 0; i < n * size; i++) {
+        forget_reply(&g->replies[first + i]); /* of a group that was dropped before */
+        g->replies[first + i].r = r[i];
+    }
     mem_free(r);
     if (st) return st;
     int kept = g->n_groups;
