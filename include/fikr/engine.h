@@ -25,7 +25,7 @@ struct fk_engine_params {
     /* Cache of all sessions together, prefixes of earlier ones included. 0: twice what n_ctx needs, at
      * least 64 MiB, and old prefixes give way once n_ctx's worth is in use. */
     uint64_t kv_bytes_max;
-    int bits;               /* what weights in planes are read at: 2, 3, 4, 6 or 8; 0: all there is */
+    int bits;               /* what weights in planes are read at: 2, 3, 4, 6 or 8; 0: as the file plans */
     void *reserved[7];
 };
 FK_API void fk_engine_default_params(struct fk_engine_params *p);
@@ -44,7 +44,7 @@ struct fk_engine_info {
     const char *isa;                    /* "avx512vnni" */
     uint64_t kv_bytes_per_token;
     uint64_t kv_bytes_used, kv_bytes_max;
-    int bits, bits_max;                 /* in use and in the file, of weights in planes; 0: it has none */
+    int bits, bits_max;                 /* in use (0: as the file plans) and in the file (0: no planes) */
 };
 FK_API enum fk_status fk_engine_get_info(const fk_engine *e, struct fk_engine_info *out);
 

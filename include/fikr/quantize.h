@@ -14,9 +14,12 @@ struct fk_quantize_params {
     size_t n_bytes;
     int max_tokens;            /* of it; 0: 16384 */
     int no_calibration;        /* plain rounding: much worse, for comparisons */
+    /* What a weight is read at where --bits says nothing: "token_embd=8,ffn_down=6,=4". The first pair
+     * whose text stands in the weight's name counts; NULL, or none: all there is. */
+    const char *plan;
     fk_progress_fn progress;
     void *progress_arg;
-    void *reserved[8];
+    void *reserved[7];
 };
 FK_API void fk_quantize_default_params(struct fk_quantize_params *p);
 

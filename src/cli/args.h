@@ -71,7 +71,7 @@ struct args {
     int count, samples, at_once;
     bool count_given, plain, grade;
     int style;                 /* -1: not typed; enum fk_style */
-    const char *type, *calibrate;
+    const char *type, *calibrate, *plan;
     int bits, max_tokens;
     uint64_t permute;
     bool permute_given;

@@ -104,6 +104,9 @@ const struct arg_spec arg_specs[] = {
      "f32, f16, bf16 or q8_0; as published without it", VERB_CONVERT},
     {"--permute", NULL, ARG_U64, AT(permute), AT(permute_given), 0, 0, NULL, "SEED",
      "put the dimensions of a GGUF file in a random order; the function stays", VERB_CONVERT},
+    {"--plan", NULL, ARG_STRING, AT(plan), 0, 0, 0, NULL, "NAME=BITS,...",
+     "what weights with NAME in their name are read at without --bits, the first that fits: "
+     "token_embd=8,=4", VERB_QUANTIZE},
     {"--calibrate", NULL, ARG_STRING, AT(calibrate), 0, 0, 0, NULL, "FILE|none",
      "the text to calibrate with, instead of the one that comes with the program", VERB_QUANTIZE},
     {"--calibrate-tokens", NULL, ARG_INT, AT(max_tokens), 0, 32, 1 << 24, NULL, "N",

@@ -17,6 +17,7 @@ static enum fk_status run(const struct args *a, struct fk_quantize_params *p, ch
     size_t n;
     p->n_threads = a->threads;
     p->max_tokens = a->max_tokens;
+    p->plan = a->plan;
     if (a->calibrate && strcmp(a->calibrate, "none") == 0) {
         p->no_calibration = 1;
     } else if (a->calibrate) {

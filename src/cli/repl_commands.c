@@ -158,6 +158,10 @@ static void print_bits(const struct repl *r)
 {
     struct fk_engine_info e;
     if (fk_engine_get_info(r->opened.engine, &e) || !e.bits_max) return;
+    if (!e.bits) {
+        printf("Weights are read at the bits that the file plans, %d at most.\n", e.bits_max);
+        return;
+    }
     printf("Weights are read at %d bits of the %d that the file has.\n", e.bits, e.bits_max);
 }
 

@@ -145,6 +145,7 @@ enum fk_status engine_set_bits(fk_engine *e, int bits, struct fk_error *err)
 int engine_bits(const fk_engine *e)
 {
     int n = e->model->n_planes;
+    if (e->model->has_plan && !e->ops.bits) return 0;
     return n && !e->ops.bits ? planes_bits(n - 1) : e->ops.bits;
 }
 

@@ -51,7 +51,8 @@ enum fk_status engine_create(fk_engine **out, const struct model *m,
                              const struct fk_engine_params *params, struct fk_error *err);
 void engine_destroy(fk_engine **e);
 
-/* bits: 0 or a width that the model has. What engine_bits gives is never more than the file has. */
+/* bits: 0 or a width that the model has. What engine_bits gives is never more than the
+ * file has; 0: as the file plans, or no planes. */
 enum fk_status engine_set_bits(fk_engine *e, int bits, struct fk_error *err);
 int engine_bits(const fk_engine *e);
 

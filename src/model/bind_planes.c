@@ -42,7 +42,8 @@ static enum fk_status read_side(struct planes *p, struct planes_sizes *s, const 
     planes_sizes(s, head.n_cols, head.n_rows, head.n_mats);
     TRY(check_part(t, name, "s", s->side_bytes, err));
     *p = (struct planes){.n_cols = (int64_t)head.n_cols, .n_rows = (int64_t)head.n_rows,
-                         .n_mats = (int64_t)head.n_mats, .tables = head.tables};
+                         .n_mats = (int64_t)head.n_mats, .plan = head.plan,
+                         .tables = head.tables};
     p->n_blocks = p->n_cols / PLANES_COLS;
     p->n_groups = (int64_t)s->n_groups / p->n_mats;
     p->rows = t->data + s->rows_at;
@@ -72,6 +73,7 @@ enum fk_status model_find_planes(struct model *m, const char *name, struct plane
         p->n_planes = i + 1;
     }
     if (!p->n_planes) return fail(err, FK_EFORMAT, "tensor '%s.p2' is missing", name);
+    m->has_plan |= p->plan != 0;
     if (!m->n_planes || p->n_planes < m->n_planes) m->n_planes = p->n_planes;
     *out = p;
     return FK_OK;

@@ -75,6 +75,7 @@ struct model {
     struct rope_params rope_k;         /* MLA: the angles of rope_global, for a key that is alone */
     struct arena memory;               /* tensors, layers, tables */
     int n_planes;                      /* that all plane weights have; 0: the file has no planes */
+    bool has_plan;                     /* the file says what its planes are read at */
     uint64_t weight_bytes;             /* of all tensors that a forward can read */
     uint64_t active_bytes;             /* read for one decoded token at empty context */
     uint64_t n_params, n_active_params; /* active: unused experts left out */

@@ -50,6 +50,21 @@ bool plane_weight_wanted(const struct gguf_tensor *t)
            !has_part(t->name, "attn_kv_b");
 }
 
+enum fk_status plan_bits(const char *plan, const char *name, int *bits, struct fk_error *err)
+{
+    *bits = 0;
+    for (const char *s = plan; s && *s;) {
+        size_t n = strcspn(s, ","), key = strcspn(s, "=");
+        int v = key + 2 == n ? s[key + 1] - '0' : 0;
+        if (v < 2 || v > 8 || planes_bits(planes_index(v)) != v)
+            return fail(err, FK_EINVAL, "the plan has '%.*s'; it takes NAME=BITS with 2, 3, 4, 6 or 8 bits",
+                        (int)(n < 60 ? n : 60), s);
+        if (!*bits && memmem(name, strlen(name), s, key)) *bits = v;
+        s += n + (s[n] == ',');
+    }
+    return FK_OK;
+}
+
 static enum fk_status choose_weights(struct quantizer *q, const char *out, struct fk_error *err)
 {
     const struct gguf *g = q->model->gguf;
@@ -63,6 +78,7 @@ static enum fk_status choose_weights(struct quantizer *q, const char *out, struc
         *w = (struct plane_weight){.src = t, .n_cols = t->shape[0], .n_rows = t->shape[1],
                                    .n_mats = t->shape[2], .tap = -1};
         snprintf(w->name, sizeof w->name, "%.*s", (int)t->name.n, t->name.p);
+        TRY(plan_bits(q->params->plan, w->name, &w->plan, err));
         if (!planes_sizes(&w->sizes, w->n_cols, w->n_rows, w->n_mats))
             return fail(err, FK_EUNSUPPORTED, "tensor '%s' is too large for planes", w->name);
         bytes += ((w->sizes.side_bytes + 63) & ~(uint64_t)63) + w->sizes.n_tiles * PLANES_TILE;

@@ -18,7 +18,7 @@ struct plane_weight {
     struct planes_sizes sizes;
     uint8_t *side;  /* head, row factors, scales: as they go into the file */
     uint8_t *codes; /* [n_tiles][256] */
-    int tap;
+    int tap, plan;
 };
 
 /* A file without a name beside the target that holds the codes: it may be larger than memory. */
@@ -42,6 +42,9 @@ enum fk_status plane_weight_quantize(struct plane_weight *w, const struct feedba
 enum fk_status plane_file_write(const struct gguf *g, const struct plane_weight *w, size_t n,
                                 const char *path, fk_progress_fn progress, void *progress_arg,
                                 struct fk_error *err);
+
+/* The bits that a plan has for a name; see fk_quantize_params. */
+enum fk_status plan_bits(const char *plan, const char *name, int *bits, struct fk_error *err);
 
 enum fk_status quantize_run(const char *in, const char *out, const struct fk_quantize_params *params,
                             struct fk_error *err);

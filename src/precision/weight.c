@@ -186,7 +186,8 @@ static void code_chunk(void *arg, int64_t chunk, int worker)
                 out[((row + r) / PLANES_ROWS * n + b) * PLANES_ROWS + r % PLANES_ROWS] = q[b];
         }
     }
-    if (j->f) feedback_round(j->f, &j->tree, s->w, s->scales, s->codes, s->errors);
+    /* Feedback serves 3 to 6 bits and costs at 8: what is planned for 8 does without. */
+    if (j->f && j->w->plan != 8) feedback_round(j->f, &j->tree, s->w, s->scales, s->codes, s->errors);
     else round_rows(j, s);
     for (int64_t r = 0; r < n_rows; r++)
         for (int64_t b = 0; b < n; b++)
@@ -199,7 +200,7 @@ static void put_head(const struct weight_job *j)
 {
     const struct plane_weight *w = j->w;
     struct planes_head h = {.n_cols = w->n_cols, .n_rows = w->n_rows, .n_mats = w->n_mats,
-                            .tables = j->tree.tables};
+                            .plan = w->plan, .tables = j->tree.tables};
     for (int i = 0; i < PLANES_N; i++) {
         h.tables.unit[i] *= j->unit;
         for (uint64_t tile = 0; tile < w->sizes.n_tiles; tile++) {

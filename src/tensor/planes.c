@@ -3,12 +3,13 @@
  *
  * Head, 256 bytes, little-endian:
  *     0  "fkpl"                        4  u8 version 1       5  u8[5] bits of each plane: 2 1 1 2 2
- *    10  6 zero bytes                 16  u64 n_cols, n_rows, n_mats
+ *    10  u8 plan, 5 zero bytes       16  u64 n_cols, n_rows, n_mats
  *    40  f32[5] unit                  60  i8 level2[4], level3[8], level4[16]
  *    88  i8 base[16], step6[16], step8[16]   136  u8 leaf_class[16]
  *   152  u32[5] crc of planes, u32 crc of rows and scales   176  80 zero bytes
- * Refused: another magic, version or split; a level outside of its range; a class above 3; a unit that
- * is not finite; dimensions outside of 1 to 2^40 or columns that are no multiple of 32. */
+ * Refused: another magic, version or split; a plan other than 0, 2, 3, 4, 6 and 8; a level outside of
+ * its range; a class above 3; a unit that is not finite; dimensions outside of 1 to 2^40 or columns that
+ * are no multiple of 32. */
 #include "src/tensor/planes.h"
 #include <string.h>
 #include "src/tensor/dtype.h"
@@ -92,6 +93,7 @@ void planes_head_write(const struct planes_head *h, uint8_t out[PLANES_HEAD_BYTE
     memcpy(out, "fkpl", 4);
     out[4] = 1;
     memcpy(out + 5, split, PLANES_N);
+    out[10] = (uint8_t)h->plan;
     put(out + 16, h->n_cols, 8);
     put(out + 24, h->n_rows, 8);
     put(out + 32, h->n_mats, 8);
@@ -134,6 +136,8 @@ const char *planes_head_read(struct planes_head *h, const uint8_t in[PLANES_HEAD
     if (memcmp(in, "fkpl", 4) != 0) return "no head of planes";
     if (in[4] != 1) return "a version of planes other than 1";
     if (memcmp(in + 5, split, PLANES_N) != 0) return "planes split other than 2 1 1 2 2";
+    h->plan = in[10];
+    if (h->plan && planes_bits(planes_index(h->plan)) != h->plan) return "a plan of no width there is";
     h->n_cols = get(in + 16, 8);
     h->n_rows = get(in + 24, 8);
     h->n_mats = get(in + 32, 8);

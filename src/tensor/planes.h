@@ -42,7 +42,8 @@ struct planes {
     const uint8_t *plane[PLANES_N]; /* [n_mats * n_groups][n_blocks] tiles */
     const int8_t *scales; /* [n_mats * n_groups][n_blocks][8] */
     const uint8_t *rows;  /* f16 [n_mats * n_groups * 8], little-endian */
-    const uint8_t *prec;  /* bits by group [n_mats * n_groups] as the file plans, or NULL: all there is */
+    const uint8_t *prec;  /* bits by group [n_mats * n_groups], or NULL: all groups as `plan` says */
+    int plan;             /* bits of all groups as the file plans; 0: all there is */
     struct planes_tables tables;
 };
 
@@ -64,7 +65,7 @@ static inline size_t planes_tile_bytes(int i)
 /* Which width (index) group g of all matrices is read at when `bits` are asked (0: the file's plan). */
 static inline int planes_read_index(const struct planes *p, int64_t g, int bits)
 {
-    if (!bits) bits = p->prec ? p->prec[g] : 8;
+    if (!bits) bits = p->prec ? p->prec[g] : p->plan ? p->plan : 8;
     int i = planes_index(bits);
     return i < p->n_planes ? i : p->n_planes - 1;
 }
@@ -82,6 +83,7 @@ void planes_unpack_tile(const struct planes *p, int64_t tile, int n_planes,
 /* What stands in a file before the rows and scales of a tensor. */
 struct planes_head {
     uint64_t n_cols, n_rows, n_mats;
+    int plan; /* bits it is read at unless told otherwise; 0: all there is */
     struct planes_tables tables;
     uint32_t crc[PLANES_N]; /* CRC-32C of each plane */
     uint32_t crc_scales;    /* of rows and scales */

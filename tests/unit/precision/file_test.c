@@ -223,6 +223,32 @@ static void test_hostile_heads(void **state)
     }
 }
 
+/* A plan is what is read without a width; with one it does not count. */
+static void test_plan(void **state)
+{
+    (void)state;
+    static float plain[N_IDS * MAX_VOCAB], planned[N_IDS * MAX_VOCAB];
+    struct fk_error err = {0};
+    struct fk_quantize_params p;
+    fk_quantize_default_params(&p);
+    p.plan = "attn_q=3,=4";
+    must(fk_quantize(source, part, &p, &err), &err);
+    must(logits_of(whole, 4, plain, &err), &err);
+    must(logits_of(part, 4, planned, &err), &err);
+    assert_memory_equal(plain, planned, N_IDS * 288 * sizeof(float));
+    must(logits_of(part, 0, planned, &err), &err);
+    assert_memory_not_equal(plain, planned, N_IDS * 288 * sizeof(float));
+    p.plan = "=4";
+    must(fk_quantize(source, part, &p, &err), &err);
+    must(logits_of(part, 0, planned, &err), &err);
+    assert_memory_equal(plain, planned, N_IDS * 288 * sizeof(float));
+    static const char *const wrong[] = {"=5", "4", "a=44", "a=", "=4,,"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        p.plan = wrong[i];
+        assert_int_equal(fk_quantize(source, part, &p, &err), FK_EINVAL);
+    }
+}
+
 static void test_refusals(void **state)
 {
     (void)state;
@@ -244,7 +270,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_widths_come_closer), cmocka_unit_test(test_cut_files),
         cmocka_unit_test(test_higher_planes_are_not_read), cmocka_unit_test(test_hostile_heads),
-        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_plan), cmocka_unit_test(test_refusals),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
