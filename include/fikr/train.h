@@ -11,7 +11,8 @@ extern "C" {
 enum fk_train_event_kind {
     FK_TRAIN_SETTINGS, /* text: every value of the recipe, one a line */
     FK_TRAIN_NOTE,     /* text: one sentence */
-    FK_TRAIN_STEP      /* the numbers below */
+    FK_TRAIN_STEP,     /* the numbers below, after every step */
+    FK_TRAIN_EVAL      /* the same and n_done of n_all: between the replies of an evaluation */
 };
 
 struct fk_train_event {
@@ -24,7 +25,11 @@ struct fk_train_event {
     double lr, grad_norm;
     double tokens_per_second;    /* since this start */
     double seconds_left;         /* at that pace; 0: unknown */
-    double reward, n_thinking;   /* reinforcement learning: means of the last step; reward -1: none */
+    double reward;               /* reinforcement learning: mean of the last step; else -1 */
+    double accuracy;             /* of the last evaluation, mean over families; -1: none yet */
+    double n_thinking;           /* mean tokens of a reply's thinking, of the last step of reinforcement
+                                  * learning, else of the last evaluation; -1: none yet */
+    int n_done, n_all;           /* replies of the evaluation that is going on */
 };
 
 /* Return nonzero to stop: a checkpoint is written and fk_train ends with FK_ECANCELLED. */

@@ -126,7 +126,7 @@ static double share(uint64_t n, uint64_t of)
 
 static json_t *group_json(const char *name, const struct eval_counts *c, int samples)
 {
-    struct interval w = stats_wilson(c->n_right, c->n);
+    struct interval w = interval_wilson(c->n_right, c->n);
     json_t *o = json_object();
     bool ok = json_put(o, "name", json_cstr(name)) && json_put(o, "n", json_count(c->n)) &&
               json_put(o, "right", json_count(c->n_right)) &&
@@ -169,7 +169,7 @@ static json_t *eval_json(const struct eval *e)
 
 static void print_group(const char *name, const struct eval_counts *c, int samples)
 {
-    struct interval w = stats_wilson(c->n_right, c->n);
+    struct interval w = interval_wilson(c->n_right, c->n);
     printf("%-12s %6llu %7.1f %% %6.1f to %5.1f", name, (unsigned long long)c->n,
            100 * share(c->n_right, c->n), 100 * w.low, 100 * w.high);
     if (samples > 1)

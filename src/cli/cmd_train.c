@@ -47,6 +47,8 @@ static int on_event(void *arg, const struct fk_train_event *e)
     if (e->kind == FK_TRAIN_STEP) {
         v->last = *e;
         show_step(v, e);
+    } else if (e->kind == FK_TRAIN_EVAL) {
+        bar_update(&v->bar, "evaluating", (unsigned long long)e->n_done, (unsigned long long)e->n_all);
     } else if (!v->quiet) {
         bar_fini(&v->bar);
         term_text(stdout, e->text, strlen(e->text));

@@ -4,7 +4,6 @@
 #include <string.h>
 #include "src/base/fail.h"
 #include "src/train/grpo_impl.h"
-#include "src/train/words.h"
 
 #define RATE_KEEP 0.95
 #define FLOOR 0.04 /* of p (1 - p), whose maximum is 0.25: nothing is ever left out */
@@ -33,29 +32,16 @@ static void steer(const struct fk_mix *mix, struct ckpt_state *s, struct fk_mix 
     }
 }
 
-/* Tokens up to and with the tag that opens the thinking; a prompt's own text cannot spell it. */
-static int prompt_tokens(const struct grpo *g)
-{
-    const struct token_vec *doc = &g->pack.doc;
-    int32_t tag = tokenizer_find(g->pack.tokenizer, train_marks[MARK_THINK]);
-    size_t i = 0;
-    while (i < doc->n && doc->ids[i] != tag) i++;
-    return (int)i + 1;
-}
-
 enum fk_status grpo_draw(struct grpo *g, const struct fk_mix *mix, struct ckpt_state *s,
                          struct group *out, struct fk_error *err)
 {
     struct fk_mix now;
-    size_t first;
     steer(mix, s, &now);
     for (int tries = 0;; tries++) {
         TRY(fk_puzzle_make(g->pack.book, &now, s->cursor++, &g->pack.puzzle, err));
-        g->pack.loss_on_prompt = false;
-        /* The prompt ends with the thinking's tag: what is drawn as a direct answer is thought about
-         * too, so only the question is taken over. */
-        TRY(pack_encode(&g->pack, &first, err));
-        int n = prompt_tokens(g);
+        /* What is drawn as a direct answer is thought about too: only the question is taken over. */
+        TRY(pack_encode_prompt(&g->pack, err));
+        int n = (int)g->pack.doc.n;
         if (n + g->p.max_new <= g->n_ctx) {
             fk_puzzle_free(&out->puzzle);
             out->puzzle = g->pack.puzzle;

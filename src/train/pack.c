@@ -56,14 +56,19 @@ static enum fk_status push_prompt(struct pack *p, struct fk_error *err)
     return push_text(p, s, (size_t)(end - s), err);
 }
 
-enum fk_status pack_encode(struct pack *p, size_t *first, struct fk_error *err)
+enum fk_status pack_encode_prompt(struct pack *p, struct fk_error *err)
 {
-    const struct fk_puzzle *z = &p->puzzle;
     p->doc.n = 0;
     TRY(push_mark(p, MARK_USER, err));
     TRY(push_prompt(p, err));
     TRY(push_mark(p, MARK_ASSISTANT, err));
-    TRY(push_mark(p, MARK_THINK, err));
+    return push_mark(p, MARK_THINK, err);
+}
+
+enum fk_status pack_encode(struct pack *p, size_t *first, struct fk_error *err)
+{
+    const struct fk_puzzle *z = &p->puzzle;
+    TRY(pack_encode_prompt(p, err));
     size_t thinking = p->doc.n;
     TRY(push_text(p, z->thinking, strlen(z->thinking), err));
     TRY(push_mark(p, MARK_THINK_END, err));

@@ -33,6 +33,9 @@ void pack_fini(struct pack *p);
 enum fk_status pack_fill(struct pack *p, const struct fk_mix *mix, uint64_t *cursor,
                          struct fk_error *err);
 
+/* The ids of p->puzzle's prompt, up to and with the mark that opens the thinking, into p->doc: what a
+ * reply is sampled after. Its answer in the puzzle plays no part. */
+enum fk_status pack_encode_prompt(struct pack *p, struct fk_error *err);
 /* The ids of p->puzzle into p->doc; *first: the first id that the loss is on. */
 enum fk_status pack_encode(struct pack *p, size_t *first, struct fk_error *err);
 

@@ -25,6 +25,13 @@ static const struct field top_fields[] = {
     {"checkpoint_keep", INT, offsetof(struct recipe, ckpt_keep), 2, 100, 3},
     {"log_steps", INT, offsetof(struct recipe, log_steps), 1, 1e6, 20},
     {"vocab_sample", INT, offsetof(struct recipe, vocab_sample), 100, 1e6, 20000},
+    {"eval_steps", INT, offsetof(struct recipe, eval_steps), 0, 1e9, 500},
+    {"eval_count", INT, offsetof(struct recipe, eval_count), 1, 1e4, 32},
+    {"final_count", INT, offsetof(struct recipe, final_count), 1, 1e4, 200},
+    {"eval_max_new", INT, offsetof(struct recipe, eval_max_new), 8, 8192, 512},
+    {"samples", INT, offsetof(struct recipe, n_samples), 0, 32, 8},
+    {"watts", REAL, offsetof(struct recipe, watts), 0, 1e5, 10},
+    {"price", REAL, offsetof(struct recipe, price), 0, 1e6, 0.05},
 };
 #define AT(name) offsetof(struct recipe_model, name)
 static const struct field model_fields[] = {
@@ -67,6 +74,7 @@ static const struct field optim_fields[] = {
 static const struct field stage_fields[] = {
     {"steps", INT, AT(n_steps), 1, 1e9, 0},
     {"batch_tokens", INT, AT(batch_tokens), 256, 1 << 20, 4096},
+    {"eval_steps", INT, AT(eval_steps), 0, 1e9, 0},
     {"lr", REAL, AT(lr), 0, 10, 2e-3},
     {"lr_end", REAL, AT(lr_end), 0, 1, 0.1},
     {"warmup", INT, AT(n_warmup), 0, 1e9, 100},
@@ -166,12 +174,13 @@ static enum fk_status read_fields(const struct reader *r, const char *where, jso
     return FK_OK;
 }
 
-static enum fk_status read_name(const struct reader *r, const json_t *v, char *out, size_t bytes)
+static enum fk_status read_text(const struct reader *r, const char *key, const json_t *v, char *out,
+                                size_t bytes)
 {
     const char *s = json_string_value(v);
     if (!s || !*s || strlen(s) >= bytes)
-        return fail(r->err, FK_EFORMAT, "%s: 'name' is not a text of 1 to %zu bytes", r->file,
-                    bytes - 1);
+        return fail(r->err, FK_EFORMAT, "%s: '%s' is not a text of 1 to %zu bytes", r->file,
+                    key, bytes - 1);
     memcpy(out, s, strlen(s) + 1);
     return FK_OK;
 }
@@ -296,7 +305,7 @@ static enum fk_status read_stage(const struct reader *r, json_t *o, struct recip
     json_object_foreach(o, key, v) {
         const struct field *f = find(stage_fields, N(stage_fields), key);
         if (f) TRY(take(r, s, f, v));
-        else if (!strcmp(key, "name")) TRY(read_name(r, v, s->name, sizeof s->name));
+        else if (!strcmp(key, "name")) TRY(read_text(r, key, v, s->name, sizeof s->name));
         else if (!strcmp(key, "grpo")) TRY(read_grpo(r, v, s));
         else if (!strcmp(key, "families")) TRY(read_families(r, v, &s->mix));
         else if (!strcmp(key, "levels")) TRY(read_levels(r, v, &s->mix));
@@ -336,7 +345,9 @@ static enum fk_status read_top(const struct reader *r, json_t *o, struct recipe 
     json_object_foreach(o, key, v) {
         const struct field *f = find(top_fields, N(top_fields), key);
         if (f) TRY(take(r, out, f, v));
-        else if (!strcmp(key, "name")) TRY(read_name(r, v, out->name, sizeof out->name));
+        else if (!strcmp(key, "name")) TRY(read_text(r, key, v, out->name, sizeof out->name));
+        else if (!strcmp(key, "currency"))
+            TRY(read_text(r, key, v, out->currency, sizeof out->currency));
         else if (!strcmp(key, "model"))
             TRY(read_fields(r, key, v, &out->model, model_fields, N(model_fields)));
         else if (!strcmp(key, "optimizer"))
@@ -373,7 +384,7 @@ enum fk_status recipe_parse(struct recipe *out, const char *text, size_t n, cons
     struct reader r = {name, err};
     json_error_t je;
     struct sha256 h;
-    *out = (struct recipe){.name = "model"};
+    *out = (struct recipe){.name = "model", .currency = "USD"};
     set_defaults(out, top_fields, N(top_fields));
     set_defaults(&out->model, model_fields, N(model_fields));
     set_defaults(&out->optim, optim_fields, N(optim_fields));
@@ -431,6 +442,7 @@ bool recipe_print(const struct recipe *r, struct buf *out)
 {
     buf_printf(out, "name %s\n", r->name);
     print_fields(out, "", r, top_fields, N(top_fields));
+    buf_printf(out, "currency %s\n", r->currency);
     print_fields(out, "model.", &r->model, model_fields, N(model_fields));
     print_fields(out, "optimizer.", &r->optim, optim_fields, N(optim_fields));
     for (size_t i = 0; i < r->n_stages; i++) {

@@ -34,6 +34,7 @@ struct recipe_optim {
 struct recipe_stage {
     char name[32];
     int64_t n_steps, batch_tokens;
+    int64_t eval_steps;         /* 0: the recipe's */
     double lr, lr_end;          /* lr_end: share of lr that is left at the end of the decay */
     int64_t n_warmup, n_decay;  /* steps */
     bool loss_on_prompt;
@@ -45,6 +46,11 @@ struct recipe_stage {
 struct recipe {
     char name[64];
     int64_t seed, ckpt_steps, ckpt_keep, log_steps, vocab_sample;
+    /* Evaluation on the dev set: every so many steps (0: never), puzzles of a family then and at the
+     * end of the run, tokens of a reply at most, prompts whose replies are kept to be read. */
+    int64_t eval_steps, eval_count, final_count, eval_max_new, n_samples;
+    double watts, price;   /* of a busy core; of a CPU-hour */
+    char currency[8];
     struct recipe_model model;
     struct recipe_optim optim;
     struct recipe_stage stages[RECIPE_MAX_STAGES];

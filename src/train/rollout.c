@@ -67,6 +67,7 @@ static enum fk_status begin(struct desk *d, int desk, struct fk_error *err)
     struct fk_session_params sp = {.sampling = {.temperature = d->p->temperature, .top_p = 1,
                                                 .repeat_penalty = 1, .seed = r->seed},
                                    .max_tokens = d->p->max_new, .no_loop_guard = 1};
+    buf_init(&r->thinking, 0, MEM_TRAIN);
     buf_init(&r->answer, 0, MEM_TRAIN);
     r->logp = mem_array((size_t)d->p->max_new, sizeof *r->logp, MEM_TRAIN);
     r->tokens = mem_array((size_t)(r->n_prompt + d->p->max_new), sizeof *r->tokens, MEM_TRAIN);
@@ -88,8 +89,9 @@ static enum fk_status take(struct desk *d, int desk, const struct fk_event *e, s
         r->logp[r->n_reply] = e->logprob;
         r->tokens[r->n_prompt + r->n_reply++] = e->token;
     }
-    if (e->part == FK_PART_CONTENT && e->n_bytes && !buf_append(&r->answer, e->text, e->n_bytes))
-        return fail_nomem(err, e->n_bytes, "an answer");
+    struct buf *part = e->part == FK_PART_CONTENT ? &r->answer : &r->thinking;
+    if (e->n_bytes && !buf_append(part, e->text, e->n_bytes))
+        return fail_nomem(err, e->n_bytes, "a reply");
     if (!e->finish) return FK_OK;
     struct fk_session_stats stats = d->sessions[desk]->stats;
     r->ended = e->finish == FK_FINISH_STOP;
@@ -136,6 +138,7 @@ void rollout_fini(struct rollout *r)
 {
     mem_free(r->tokens);
     mem_free(r->logp);
+    buf_fini(&r->thinking);
     buf_fini(&r->answer);
     *r = (struct rollout){.prompt = r->prompt, .n_prompt = r->n_prompt, .seed = r->seed};
 }

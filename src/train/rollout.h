@@ -27,7 +27,7 @@ struct rollout {
     int n_reply, n_thinking;
     bool ended;      /* with an end token; else it hit a limit */
     bool closed;     /* the thinking was closed */
-    struct buf answer; /* what follows the thinking */
+    struct buf thinking, answer; /* the text of both; the answer is what follows the thinking */
 };
 
 /* Fills r[n], which were zeroed but for the caller's part. The same arguments give the same tokens,

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
- * run.c - a recipe from its first step to its last: what fk_train() does. */
+ * run.c - a recipe from its first step to its last: what fk_train() does. What is told and logged of it
+ * is in run_watch.c. */
 #include <cblas.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,83 +13,12 @@
 #include "src/base/fail.h"
 #include "src/base/map.h"
 #include "src/file/out_file.h"
-#include "src/train/ckpt.h"
 #include "src/train/export.h"
 #include "src/train/fresh.h"
-#include "src/train/grpo.h"
-#include "src/train/learner.h"
 #include "src/train/optim.h"
+#include "src/train/run_impl.h"
 
-#define MAX_PATH 4096
 #define LOSS_KEEP 0.95 /* of the running mean a step */
-
-struct run {
-    const struct fk_train_params *p;
-    struct recipe recipe;
-    struct learner learner;
-    struct pack pack;
-    fk_book *book;
-    FILE *log;                    /* run.jsonl */
-    struct ckpt_state s;
-    char machine[64];
-    double begun, begun_seconds;  /* of this start */
-    int64_t n_tokens_before, n_steps_here;
-    double lr, grad_norm;
-    struct learner_sums sums;     /* of the last batch */
-    struct grpo *grpo;            /* of a stage that has one */
-    struct grpo_stats grpo_stats;
-    bool stop;
-    struct fk_error *err;
-};
-
-static bool path_in(const struct run *r, const char *name, char out[MAX_PATH])
-{
-    int n = snprintf(out, MAX_PATH, "%s/%s", r->p->out_dir, name);
-    return n > 0 && n < MAX_PATH;
-}
-
-static void tell(struct run *r, enum fk_train_event_kind kind, const char *text)
-{
-    struct fk_train_event e = {.kind = kind, .text = text};
-    if (r->p->event && r->p->event(r->p->event_arg, &e)) r->stop = true;
-}
-
-__attribute__((format(printf, 2, 3))) static void note(struct run *r, const char *fmt, ...)
-{
-    char text[600];
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
-    va_end(ap);
-    tell(r, FK_TRAIN_NOTE, text);
-}
-
-static double pace(const struct run *r)
-{
-    double seconds = clock_seconds() - r->begun;
-    return seconds > 0 ? (double)((int64_t)r->s.n_tokens - r->n_tokens_before) / seconds : 0;
-}
-
-static void tell_step(struct run *r, const struct recipe_stage *stage)
-{
-    struct fk_train_event e = {.kind = FK_TRAIN_STEP, .text = "", .stage = stage->name,
-                               .step = (int64_t)r->s.step, .n_steps = recipe_n_steps(&r->recipe),
-                               .n_tokens = (int64_t)r->s.n_tokens, .loss = r->s.loss_mean,
-                               .lr = r->lr, .grad_norm = r->grad_norm, .tokens_per_second = pace(r),
-                               .reward = r->grpo ? r->grpo_stats.reward : -1,
-                               .n_thinking = r->grpo_stats.n_thinking};
-    double seconds = clock_seconds() - r->begun;
-    if (r->n_steps_here)
-        e.seconds_left = seconds / (double)r->n_steps_here * (double)(e.n_steps - e.step);
-    if (r->p->event && r->p->event(r->p->event_arg, &e)) r->stop = true;
-    if (!r->log || r->grpo || e.step % r->recipe.log_steps) return;
-    fprintf(r->log, "{\"step\":%" PRId64 ",\"stage\":%" PRIu64 ",\"tokens\":%" PRIu64
-            ",\"targets\":%" PRIu64 ",\"loss\":%.6f,\"accuracy\":%.4f,\"mean_loss\":%.6f,\"lr\":%.6g"
-            ",\"grad_norm\":%.6g,\"tokens_per_second\":%.1f,\"seconds\":%.1f}\n",
-            e.step, r->s.stage, r->s.n_tokens, r->s.n_targets, r->sums.loss, r->sums.accuracy,
-            r->s.loss_mean, r->lr, r->grad_norm, e.tokens_per_second, r->s.seconds);
-    fflush(r->log);
-}
 
 /* A disk that is full must not end a run of hours: it is said, and tried again next time. */
 static void save(struct run *r)
@@ -98,7 +27,7 @@ static void save(struct run *r)
     r->s.seconds = r->begun_seconds + clock_seconds() - r->begun;
     memcpy(r->s.machine, r->machine, sizeof r->s.machine);
     if (ckpt_save(r->p->out_dir, &r->learner.params, &r->s, (int)r->recipe.ckpt_keep, &err))
-        note(r, "step %" PRIu64 ": no checkpoint: %s", r->s.step, err.message);
+        run_note(r, "step %" PRIu64 ": no checkpoint: %s", r->s.step, err.message);
 }
 
 /* One update with the gradient that was gathered. */
@@ -138,27 +67,6 @@ static enum fk_status one_step(struct run *r, const struct recipe_stage *stage)
     return FK_OK;
 }
 
-static void log_grpo(struct run *r, const struct recipe_stage *stage)
-{
-    const struct grpo_stats *g = &r->grpo_stats;
-    if (!r->log) return;
-    fprintf(r->log, "{\"step\":%" PRIu64 ",\"stage\":%" PRIu64 ",\"tokens\":%" PRIu64
-            ",\"reward\":%.4f,\"right\":%.4f,\"ended\":%.4f,\"thinking\":%.1f,\"reply\":%.1f"
-            ",\"entropy\":%.4f,\"kl\":%.5f,\"clipped\":%.4f,\"dropped\":%.3f,\"groups\":%d,\"lr\":%.6g"
-            ",\"grad_norm\":%.6g,\"seconds\":%.1f,\"families\":{", r->s.step, r->s.stage,
-            r->s.n_tokens, g->reward, g->right, g->ended, g->n_thinking, g->n_reply, g->entropy,
-            g->kl, g->clipped, g->dropped, g->n_groups, r->lr, r->grad_norm, r->s.seconds);
-    const char *comma = "";
-    for (int f = 0; f < fk_n_families(); f++) {
-        if (!stage->mix.family[f] || !r->s.level[f]) continue;
-        fprintf(r->log, "%s\"%s\":[%.3f,%" PRIu64 "]", comma, fk_family_name(f), r->s.rate[f],
-                r->s.level[f]);
-        comma = ",";
-    }
-    fprintf(r->log, "}}\n");
-    fflush(r->log);
-}
-
 /* A step is one sampling with all its updates. */
 static enum fk_status one_grpo_step(struct run *r, const struct recipe_stage *stage)
 {
@@ -169,7 +77,6 @@ static enum fk_status one_grpo_step(struct run *r, const struct recipe_stage *st
         TRY(update(r, stage));
     }
     count_step(r, (int64_t)(g->n_reply * g->n_replies), g->n_tokens);
-    log_grpo(r, stage);
     return FK_OK;
 }
 
@@ -177,9 +84,9 @@ static enum fk_status one_grpo_step(struct run *r, const struct recipe_stage *st
  * start. */
 static enum fk_status take_reference(struct run *r)
 {
-    char path[MAX_PATH], *data;
+    char path[RUN_MAX_PATH], *data;
     size_t bytes, wanted = r->learner.params.n_floats * sizeof(float);
-    if (!path_in(r, "reference.f32", path)) return fail(r->err, FK_EINVAL, "the path is too long");
+    if (!run_path(r, "reference.f32", path)) return fail(r->err, FK_EINVAL, "the path is too long");
     if (!r->s.stage_step) {
         TRY(out_file_put(path, r->learner.params.w, wanted, r->err));
         return grpo_set_reference(r->grpo, r->learner.params.w, r->err);
@@ -205,20 +112,23 @@ static enum fk_status run_stage(struct run *r, const struct recipe_stage *stage)
     r->pack.max_tokens = stage->batch_tokens;
     r->pack.loss_on_prompt = stage->loss_on_prompt;
     TRY(open_grpo(r, stage));
-    while ((int64_t)r->s.stage_step < stage->n_steps) {
-        TRY(stage->is_grpo ? one_grpo_step(r, stage) : one_step(r, stage));
-        tell_step(r, stage);
-        bool is_last = r->p->max_steps && r->n_steps_here >= r->p->max_steps;
-        if (r->stop || is_last || r->s.step % (uint64_t)r->recipe.ckpt_steps == 0) save(r);
-        if (r->stop || is_last) return fail(r->err, FK_ECANCELLED, "stopped after step %" PRIu64,
-                                            r->s.step);
+    for (bool is_last = false; !is_last;) {
+        /* Before the step that follows, so that a start from this step's checkpoint makes up for it. */
+        if (run_is_eval_due(r, stage)) TRY(run_evaluate(r, (int)r->recipe.eval_count));
+        if (!r->stop && (int64_t)r->s.stage_step >= stage->n_steps) return FK_OK;
+        if (!r->stop) {
+            TRY(stage->is_grpo ? one_grpo_step(r, stage) : one_step(r, stage));
+            run_tell_step(r, stage);
+        }
+        is_last = r->stop || (r->p->max_steps && r->n_steps_here >= r->p->max_steps);
+        if (is_last || r->s.step % (uint64_t)r->recipe.ckpt_steps == 0) save(r);
     }
-    return FK_OK;
+    return fail(r->err, FK_ECANCELLED, "stopped after step %" PRIu64, r->s.step);
 }
 
 static enum fk_status run_stages(struct run *r)
 {
-    char path[MAX_PATH];
+    char path[RUN_MAX_PATH];
     r->begun = clock_seconds();
     r->begun_seconds = r->s.seconds;
     r->n_tokens_before = (int64_t)r->s.n_tokens;
@@ -228,11 +138,13 @@ static enum fk_status run_stages(struct run *r)
         r->s.stage_step = r->s.cursor = 0;
         memset(r->s.level, 0, sizeof r->s.level);
     }
+    if (r->dev) TRY(run_evaluate(r, (int)r->recipe.final_count));
     save(r);
+    if (r->stop) return fail(r->err, FK_ECANCELLED, "stopped after the last step");
     if (r->pack.n_too_long)
-        note(r, "%" PRId64 " conversations were longer than the context and left out",
+        run_note(r, "%" PRId64 " conversations were longer than the context and left out",
              r->pack.n_too_long);
-    if (!path_in(r, "model.gguf", path)) return fail(r->err, FK_EINVAL, "the path is too long");
+    if (!run_path(r, "model.gguf", path)) return fail(r->err, FK_EINVAL, "the path is too long");
     return export_f16(&r->learner.params, r->learner.model->gguf, path, r->err);
 }
 
@@ -241,14 +153,14 @@ static enum fk_status resume(struct run *r)
     char why[512];
     int n_skipped;
     TRY(ckpt_load_newest(r->p->out_dir, &r->learner.params, &r->s, &n_skipped, why, r->err));
-    if (n_skipped) note(r, "skipped %d damaged checkpoint(s): %s", n_skipped, why);
+    if (n_skipped) run_note(r, "skipped %d damaged checkpoint(s): %s", n_skipped, why);
     if (memcmp(r->s.recipe_sha256, r->recipe.sha256, 64))
-        note(r, "the recipe has changed since the checkpoint was written; going on with the new one");
+        run_note(r, "the recipe has changed since the checkpoint was written; going on with the new one");
     if (strcmp(r->s.machine, r->machine))
-        note(r, "the checkpoint was computed by %s, this is %s: the numbers will differ in their last "
+        run_note(r, "the checkpoint was computed by %s, this is %s: the numbers will differ in their last "
              "digits", r->s.machine, r->machine);
     memcpy(r->s.recipe_sha256, r->recipe.sha256, 64);
-    note(r, "going on after step %" PRIu64, r->s.step);
+    run_note(r, "going on after step %" PRIu64, r->s.step);
     return FK_OK;
 }
 
@@ -286,13 +198,13 @@ static enum fk_status make_folder(struct run *r)
 
 static enum fk_status open_learner(struct run *r)
 {
-    char path[MAX_PATH];
+    char path[RUN_MAX_PATH];
     struct stat sb;
     int64_t max_tokens = 0;
     for (size_t i = 0; i < r->recipe.n_stages; i++)
         if (r->recipe.stages[i].batch_tokens > max_tokens)
             max_tokens = r->recipe.stages[i].batch_tokens;
-    if (!path_in(r, "fresh.gguf", path)) return fail(r->err, FK_EINVAL, "the path is too long");
+    if (!run_path(r, "fresh.gguf", path)) return fail(r->err, FK_EINVAL, "the path is too long");
     if (!r->p->resume || stat(path, &sb)) TRY(fresh_write(&r->recipe, r->book, path, r->err));
     TRY(learner_open(&r->learner, path, r->p->n_threads, max_tokens, r->err));
     snprintf(r->machine, sizeof r->machine, "%s, %d threads, %s", device_isa(r->learner.device),
@@ -304,11 +216,11 @@ static enum fk_status open_learner(struct run *r)
 static enum fk_status prepare(struct run *r)
 {
     struct buf text;
-    char path[MAX_PATH];
+    char path[RUN_MAX_PATH];
     TRY(recipe_read(&r->recipe, r->p->recipe, r->err));
     buf_init(&text, 0, MEM_TRAIN);
     bool ok = recipe_print(&r->recipe, &text);
-    if (ok) tell(r, FK_TRAIN_SETTINGS, text.data);
+    if (ok) run_tell(r, FK_TRAIN_SETTINGS, text.data);
     buf_fini(&text);
     if (!ok) return fail_nomem(r->err, RECIPE_MAX_BYTES, "the recipe's text");
     TRY(make_folder(r));
@@ -320,11 +232,13 @@ static enum fk_status prepare(struct run *r)
     memcpy(r->s.recipe_sha256, r->recipe.sha256, 64);
     if (r->p->resume) TRY(resume(r));
     else if (r->p->init) TRY(take_init(r));
-    note(r, "%zu weights, %" PRIu64 " active a token; %s", r->learner.params.n_weights,
+    run_note(r, "%zu weights, %" PRIu64 " active a token; %s", r->learner.params.n_weights,
          r->learner.model->n_active_params, r->machine);
-    if (!path_in(r, "run.jsonl", path)) return fail(r->err, FK_EINVAL, "the path is too long");
-    r->log = fopen(path, r->p->resume ? "a" : "w");
-    if (!r->log) return fail(r->err, FK_EIO, "cannot write '%s': %s", path, strerror(errno));
+    if (!run_path(r, "run.jsonl", path)) return fail(r->err, FK_EINVAL, "the path is too long");
+    TRY(journal_open(&r->journal, path, r->p->resume, (int64_t)r->s.step, r->err));
+    if (r->recipe.eval_steps)
+        TRY(devset_create(&r->dev, &r->recipe, run_n_dev(&r->recipe), &r->learner, r->book,
+                          r->p->n_threads, r->err));
     return FK_OK;
 }
 
@@ -343,7 +257,8 @@ enum fk_status fk_train(const struct fk_train_params *p, struct fk_error *err)
     r->err = err;
     enum fk_status st = prepare(r);
     if (!st) st = run_stages(r);
-    if (r->log) fclose(r->log);
+    journal_close(&r->journal);
+    devset_destroy(&r->dev);
     grpo_destroy(&r->grpo);
     pack_fini(&r->pack);
     learner_close(&r->learner);

@@ -10,7 +10,8 @@ import support
 from support import Case
 
 RECIPE = {
-    "name": "tiny", "seed": 3, "vocab_sample": 300, "checkpoint_steps": 5, "log_steps": 1,
+    "name": "tiny", "seed": 3, "vocab_sample": 300, "checkpoint_steps": 5, "log_steps": 1, "eval_steps": 100,
+    "eval_count": 2, "final_count": 2, "eval_max_new": 32,
     "model": {"vocab": 400, "context": 256, "embd": 64, "layers": 3, "ff": 64, "heads": 2, "q_rank": 32,
               "kv_rank": 32, "experts": 4, "experts_used": 2, "ff_expert": 32},
     "stages": [{"name": "a", "steps": 250, "batch_tokens": 512, "warmup": 10,

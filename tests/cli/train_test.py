@@ -6,7 +6,8 @@ import support
 from support import Case
 
 RECIPE = {
-    "name": "tiny", "seed": 3, "vocab_sample": 300, "checkpoint_steps": 3, "log_steps": 1,
+    "name": "tiny", "seed": 3, "vocab_sample": 300, "checkpoint_steps": 3, "log_steps": 1, "eval_steps": 3,
+    "eval_count": 2, "final_count": 2, "eval_max_new": 16, "samples": 2,
     "model": {"vocab": 400, "context": 256, "embd": 32, "layers": 2, "ff": 32, "heads": 1, "q_rank": 32,
               "kv_rank": 32, "experts": 2, "experts_used": 1, "ff_expert": 32},
     "stages": [{"name": "only", "steps": 5, "batch_tokens": 512, "warmup": 1, "families": {"add": 1}}],
@@ -33,8 +34,14 @@ class Train(Case):
         r = self.fikr("train", self.recipe(), "--out", part, "--threads", "1", "--resume")
         self.assertEqual(r.returncode, 0, r.stderr)
         self.assertEqual((whole / "model.gguf").read_bytes(), (part / "model.gguf").read_bytes())
-        steps = [json.loads(x)["step"] for x in (part / "run.jsonl").read_text().splitlines()]
-        self.assertEqual(steps, [1, 2, 3, 4, 5])
+        lines = [json.loads(x) for x in (part / "run.jsonl").read_text().splitlines()]
+        self.assertEqual([x["step"] for x in lines if "loss" in x], [1, 2, 3, 4, 5])
+        evals = [x for x in lines if "eval" in x]
+        self.assertEqual([x["step"] for x in evals], [3, 5])
+        self.assertEqual(evals[1]["eval"]["families"]["add"]["n"], 2)
+        self.assertEqual(len(evals[1]["eval"]["samples"]), 2)
+        cpu = [x["cpu_seconds"] for x in lines]
+        self.assertEqual(cpu, sorted(cpu))
         out = self.dir / "converted.gguf"
         r = self.fikr("convert", whole / "ckpt-00000005.fikr", out)
         self.assertEqual(r.returncode, 0, r.stderr)

@@ -17,16 +17,16 @@ static void near(double a, double b)
 static void test_wilson(void **state)
 {
     (void)state;
-    struct interval w = stats_wilson(0, 0);
+    struct interval w = interval_wilson(0, 0);
     near(w.low, 0);
     near(w.high, 1);
-    w = stats_wilson(0, 10); /* z^2 / (n + z^2) */
+    w = interval_wilson(0, 10); /* z^2 / (n + z^2) */
     near(w.low, 0);
     near(w.high, 0.277533);
-    w = stats_wilson(10, 10);
+    w = interval_wilson(10, 10);
     near(w.low, 1 - 0.277533);
     near(w.high, 1);
-    w = stats_wilson(950, 1000);
+    w = interval_wilson(950, 1000);
     near(w.low, 0.934686);
     near(w.high, 0.961870);
 }

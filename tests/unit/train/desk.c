@@ -9,6 +9,7 @@
 
 const char *const desk_recipe =
     "{\"name\": \"desk\", \"seed\": 7, \"checkpoint_steps\": 4, \"vocab_sample\": 400, \"log_steps\": 1,"
+    " \"eval_steps\": 6, \"eval_count\": 2, \"final_count\": 3, \"eval_max_new\": 24, \"samples\": 3,"
     " \"model\": {\"vocab\": 400, \"context\": 256, \"embd\": 64, \"layers\": 3, \"dense_layers\": 1,"
     " \"ff\": 64, \"heads\": 2, \"q_rank\": 32, \"kv_rank\": 32, \"experts\": 4, \"ff_expert\": 32},"
     " \"stages\": [{\"name\": \"first\", \"steps\": 8, \"batch_tokens\": 512, \"warmup\": 2,"
