@@ -123,12 +123,13 @@ def main():
     ap.add_argument("--build", type=Path, default=ROOT / "build")
     ap.add_argument("--data", type=Path, required=True)
     ap.add_argument("--only", default="", help="comma list of perplexity, greedy, f16, scripts")
+    ap.add_argument("--models", default="smollm2,gemma3-270m", help="comma list of the two")
     ap.add_argument("--bytes", type=int, default=0, help="of the text for perplexity; 0: all")
     ap.add_argument("--threads", type=int, default=2, help="for perplexity; 1 wastes least beside other work")
     a = ap.parse_args()
     build = a.build.resolve()
     only = set(filter(None, a.only.split(",")))
-    models = {n: ROOT / f".cache/models/{n}.gguf" for n in ("smollm2", "gemma3-270m")}
+    models = {n: ROOT / f".cache/models/{n}.gguf" for n in a.models.split(",")}
     env = {**os.environ, "FIKR_MODELS": str(ROOT / ".cache/models")}
     for name, path in models.items():
         if not path.exists():
@@ -141,7 +142,7 @@ def main():
         with tempfile.TemporaryDirectory() as tmp:
             for kind, limits in (("f16", {"max_gap": 1e-2}), ("f32", {"max_diff": 1e-2})):
                 path = Path(tmp) / f"smollm2-{kind}.gguf"
-                fikr(build, "convert", models["smollm2"], path, "--type", kind, raw=True)
+                fikr(build, "convert", ROOT / ".cache/models/smollm2.gguf", path, "--type", kind, raw=True)
                 greedy(build, f"smollm2-{kind}", path, **limits)
     for name, path in models.items():
         if not only or "perplexity" in only:

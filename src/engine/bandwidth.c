@@ -24,36 +24,41 @@ static size_t cut_spans(const struct model *m, struct device_span *out)
     return n;
 }
 
-/* Bytes per second over the spans from *first on, at most ROUND_SPANS of them; moves *first. */
-static double read_round(struct device *d, const struct device_span *spans, size_t n, size_t *first)
+struct reading {
+    double bytes, seconds;
+};
+
+/* Adds the spans from *first on, at most ROUND_SPANS of them; moves *first. */
+static void read_round(struct device *d, const struct device_span *spans, size_t n, size_t *first,
+                       struct reading *r)
 {
     size_t n_round = n - *first < ROUND_SPANS ? n - *first : ROUND_SPANS;
-    uint64_t bytes = 0;
-    for (size_t i = 0; i < n_round; i++) bytes += spans[*first + i].bytes;
-    double seconds = device_get_ops(d)->read_spans(d, spans + *first, n_round);
+    for (size_t i = 0; i < n_round; i++) r->bytes += (double)spans[*first + i].bytes;
+    r->seconds += device_get_ops(d)->read_spans(d, spans + *first, n_round);
     *first = *first + n_round < n ? *first + n_round : 0;
-    return seconds > 0 ? (double)bytes / seconds : 0;
 }
 
-/* The best round counts: others lost time to something that is not the memory. Rounds of a few
- * small spans are left out: they measure the caches and the barrier. */
+/* The mean, as the speed of decoding is a mean over many tokens: where neighbours share the memory, the
+ * best of many short rounds is a tenth above what any longer reading gets. Rounds of a few small
+ * spans are left out: they measure the caches and the barrier. */
 static double read_for(struct device *d, const struct device_span *spans, size_t n, double seconds)
 {
-    double begun = clock_seconds(), best = 0;
+    double begun = clock_seconds();
+    struct reading warm = {0, 0}, sum = {0, 0};
     size_t first = 0;
     /* Once around first, so that the pages are mapped. Of a file that takes too long to come in, the
      * part that came is measured: the rest would tell the disk's speed. */
-    do read_round(d, spans, n, &first);
+    do read_round(d, spans, n, &first, &warm);
     while (first && clock_seconds() - begun < 10 * seconds);
     if (first) n = first;
     first = 0;
     begun = clock_seconds();
     do {
         bool is_whole = n - first >= ROUND_SPANS || n < ROUND_SPANS;
-        double speed = read_round(d, spans, n, &first);
-        if (is_whole && speed > best) best = speed;
-    } while (clock_seconds() - begun < seconds || best == 0);
-    return best / 1e9;
+        struct reading skipped = {0, 0};
+        read_round(d, spans, n, &first, is_whole ? &sum : &skipped);
+    } while (clock_seconds() - begun < seconds || sum.bytes == 0);
+    return sum.seconds > 0 ? sum.bytes / sum.seconds / 1e9 : 0;
 }
 
 enum fk_status engine_bandwidth(const struct model *m, struct device *d, double seconds,
