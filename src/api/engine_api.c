@@ -61,7 +61,7 @@ enum fk_status fk_engine_measure_bandwidth(fk_engine *e, double seconds, double 
     if (!gb_per_s) return fail(err, FK_EINVAL, "fk_engine_measure_bandwidth: gb_per_s is NULL");
     if (!(seconds > 0 && seconds <= 60))
         return fail(err, FK_EINVAL, "seconds is %g; it must be above 0 and at most 60", seconds);
-    return engine_bandwidth(e->model, e->device, seconds, gb_per_s, err);
+    return engine_bandwidth(e->model, e->device, e->ops.bits, seconds, gb_per_s, err);
 }
 
 size_t fk_engine_op_times(fk_engine *e, struct fk_op_time *out, size_t cap)

@@ -87,7 +87,8 @@ static enum fk_status measure(const struct model *m, const struct kv_layout *kv,
     double seconds = 0;
     if (params) dp = (struct device_params){params->n_threads, params->cpu_mask};
     TRY(device_cpu_create(&device, &dp, err));
-    enum fk_status st = engine_bandwidth(m, device, BANDWIDTH_SECONDS, &out->bandwidth_gb_per_s, err);
+    enum fk_status st = engine_bandwidth(m, device, 0, BANDWIDTH_SECONDS, &out->bandwidth_gb_per_s,
+                                         err);
     if (!st) st = engine_trial(m, kv, device, TRIAL_SECONDS, &seconds, err);
     device_destroy(&device);
     if (seconds > 0) out->tokens_per_s = 1 / seconds;

@@ -71,8 +71,10 @@ struct args {
     int count, samples, at_once;
     bool count_given, plain, grade;
     int style;                 /* -1: not typed; enum fk_style */
-    const char *type, *calibrate, *plan;
-    int bits, max_tokens;
+    const char *type, *calibrate, *plan, *size;
+    float bpw;
+    int bits; /* the index of a word: auto 2 3 4 6 8 */
+    int max_tokens;
     uint64_t permute;
     bool permute_given;
     const char *sha256, *base_url;

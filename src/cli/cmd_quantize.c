@@ -1,15 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0
  * cmd_quantize.c - the library's quantizer with a progress bar, and what it says of the result. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "fikr/quantize.h"
 #include "src/base/alloc.h"
+#include "src/base/fail.h"
 #include "src/base/map.h"
 #include "src/cli/term.h"
 #include "src/cli/verbs.h"
 
+static const int widths[5] = {2, 3, 4, 6, 8};
+
 #define MAX_TEXT_BYTES ((size_t)256 << 20)
+
+/* "900M", "2.5G": powers of 1000, as bytes are printed. */
+static enum fk_status parse_size(const char *s, uint64_t *bytes, struct fk_error *err)
+{
+    static const char units[] = "kMGT";
+    char *end;
+    double v = strtod(s, &end);
+    for (int i = 0; *end && i < 4; i++) {
+        v *= 1000;
+        if (*end != units[i]) continue;
+        end++;
+        break;
+    }
+    if (end == s || *end || !(v >= 1 && v < 1e18))
+        return fail(err, FK_EINVAL, "--size takes a number of bytes such as 900M or 2.5G, not '%s'", s);
+    *bytes = (uint64_t)v;
+    return FK_OK;
+}
 
 static enum fk_status run(const struct args *a, struct fk_quantize_params *p, char **text,
                           struct fk_error *err)
@@ -18,6 +40,11 @@ static enum fk_status run(const struct args *a, struct fk_quantize_params *p, ch
     p->n_threads = a->threads;
     p->max_tokens = a->max_tokens;
     p->plan = a->plan;
+    p->bpw = (double)a->bpw;
+    if (a->size) {
+        enum fk_status st = parse_size(a->size, &p->size_bytes, err);
+        if (st) return st;
+    }
     if (a->calibrate && strcmp(a->calibrate, "none") == 0) {
         p->no_calibration = 1;
     } else if (a->calibrate) {
@@ -29,13 +56,57 @@ static enum fk_status run(const struct args *a, struct fk_quantize_params *p, ch
     return fk_quantize(a->operands[0], a->operands[1], p, err);
 }
 
+static void print_report(const struct fk_quantize_report *r)
+{
+    if (r->n_tokens) {
+        fprintf(stderr, "divergence from the source over %d tokens:", r->n_tokens);
+        for (int i = 4; i >= 0; i--)
+            fprintf(stderr, " %.4f at %d bits%s", r->kl[i], widths[i], i ? "," : "\n");
+    }
+    if (!r->plan_bytes) return;
+    fprintf(stderr, "plan: %.2f bits a weight, %s a token, divergence %.4f from the widest;", r->plan_bpw,
+            term_bytes(r->plan_bytes), r->plan_kl);
+    const char *comma = "";
+    for (int i = 0; i < 5; i++) {
+        if (!r->n_at[i]) continue;
+        fprintf(stderr, "%s %d weights at %d", comma, r->n_at[i], widths[i]);
+        comma = ",";
+    }
+    fputc('\n', stderr);
+}
+
+static bool put_report(json_t *doc, const struct fk_quantize_report *r)
+{
+    json_t *kl = json_object(), *n = json_object();
+    for (int i = 0; i < 5; i++) {
+        char key[4];
+        snprintf(key, sizeof key, "%d", widths[i]);
+        if (!json_put(kl, key, r->n_tokens ? json_num(r->kl[i]) : json_null()) ||
+            !json_put(n, key, json_integer(r->n_at[i]))) {
+            json_decref(kl);
+            json_decref(n);
+            return false;
+        }
+    }
+    if (!r->plan_bytes) {
+        json_decref(n);
+        n = NULL;
+    }
+    return json_put(doc, "kl", kl) && json_put(doc, "kl_tokens", json_integer(r->n_tokens)) &&
+           (!n || (json_put(doc, "plan_weights", n) && json_put(doc, "plan_bpw", json_num(r->plan_bpw)) &&
+                   json_put(doc, "plan_bytes", json_count(r->plan_bytes)) &&
+                   json_put(doc, "plan_kl", json_num(r->plan_kl))));
+}
+
 int cmd_quantize(const struct args *a)
 {
     struct fk_quantize_params p;
     struct fk_error err = {0};
     struct bar bar;
     char *text = NULL;
+    struct fk_quantize_report report = {{0}, 0, {0}, 0, 0, 0};
     fk_quantize_default_params(&p);
+    p.report = &report;
     bar_init(&bar);
     p.progress = bar_update;
     p.progress_arg = &bar;
@@ -43,10 +114,11 @@ int cmd_quantize(const struct args *a)
     bar_fini(&bar);
     mem_free(text);
     if (st) return term_complain(&err);
+    if (!a->json) print_report(&report);
     if (!a->json) return 0;
     json_t *doc = json_object();
     if (!json_put(doc, "in", json_cstr(a->operands[0])) ||
-        !json_put(doc, "out", json_cstr(a->operands[1]))) {
+        !json_put(doc, "out", json_cstr(a->operands[1])) || !put_report(doc, &report)) {
         json_decref(doc);
         doc = NULL;
     }

@@ -142,13 +142,14 @@ enum fk_status opened_model(struct opened *o, const char *name, bool container_o
 
 void opened_params(const struct args *a, struct fk_engine_params *p)
 {
+    static const int bits[] = {0, 2, 3, 4, 6, 8};
     fk_engine_default_params(p);
     p->n_threads = a->threads;
     p->cpu_mask = a->cpu;
     p->n_ctx = a->ctx;
     p->kv_type = a->kv;
     p->mla = a->mla;
-    p->bits = a->bits;
+    p->bits = bits[a->bits];
 }
 
 enum fk_status opened_engine(struct opened *o, const struct fk_engine_params *p,

@@ -13,8 +13,25 @@
 #include "src/cli/signals.h"
 #include "src/cli/term.h"
 
-static void print_speed(const struct answer *r)
+/* What a token read, of a file that can be read at several widths. */
+static void print_width(const struct repl *r, uint64_t n)
 {
+    struct fk_engine_info e;
+    struct fk_model_info m;
+    if (n < 2 || fk_engine_get_info(r->opened.engine, &e) || !e.bits_max) return;
+    if (fk_model_get_info(r->opened.model, &m) || !m.n_active_params) return;
+    double bytes = (double)r->last.stats.weight_bytes / (double)(n - 1); /* the last is not computed */
+    double part = bytes / (2 * (double)m.n_active_params);
+    fputs("; weights at ", stdout);
+    if (e.bits) printf("%d bits", e.bits);
+    else printf("planned bits, %.1f on average", 16 * part);
+    printf(", %s a token, %.0f %% less than at 16", term_bytes((unsigned long long)bytes),
+           100 * (1 - part));
+}
+
+static void print_speed(const struct repl *repl)
+{
+    const struct answer *r = &repl->last;
     const struct fk_session_stats *s = &r->stats;
     uint64_t n = s->n_thinking + s->n_answer;
     static const char *const why[] = {
@@ -28,6 +45,7 @@ static void print_speed(const struct answer *r)
            (unsigned long long)s->n_cached, s->prefill_s);
     if (s->n_prompt > s->n_cached && s->prefill_s > 0)
         printf(" (%.0f tok/s)", (double)(s->n_prompt - s->n_cached) / s->prefill_s);
+    print_width(repl, n);
     printf("%s]", (unsigned)r->finish < 6 ? why[r->finish] : "");
     term_style(stdout, TERM_PLAIN);
     fputs("\n\n", stdout);
@@ -118,7 +136,7 @@ void repl_answer(struct repl *r)
     r->n_replies++;
     r->total_tokens += r->last.stats.n_thinking + r->last.stats.n_answer;
     r->total_s += r->last.stats.decode_s;
-    print_speed(&r->last);
+    print_speed(r);
 }
 
 /* Reads on while a line ends in a backslash, or until the closing quotes after """. */

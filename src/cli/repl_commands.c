@@ -169,7 +169,10 @@ static void set_bits(struct repl *r, const char *rest)
 {
     struct fk_error err = {0};
     long long bits = 0;
-    if (strcmp(rest, "max") != 0 && args_parse_int("/bits", rest, 2, 8, &bits, &err)) {
+    struct fk_engine_info e;
+    if (strcmp(rest, "max") == 0 && fk_engine_get_info(r->opened.engine, &e) == FK_OK)
+        bits = e.bits_max;
+    else if (strcmp(rest, "auto") != 0 && args_parse_int("/bits", rest, 2, 8, &bits, &err)) {
         fprintf(stderr, "%s\n", err.message);
         return;
     }
@@ -227,9 +230,10 @@ static void do_stats(struct repl *r, const char *rest)
                "%s\n", n, s->n_thinking, s->n_answer, answer_finish_name(r->last.finish));
         printf("prompt       %" PRIu64 " tokens, %" PRIu64 " cached, %.2f s; first token after %.2f s"
                "\n", s->n_prompt, s->n_cached, s->prefill_s, s->first_token_s);
+        uint64_t n_steps = n > 1 ? n - 1 : 1; /* the last token is not computed */
         if (n && s->decode_s > 0)
             printf("decode       %.1f tok/s, %s a token, %.2f GB/s; %.2f cpu-s\n",
-                   (double)n / s->decode_s, term_bytes((s->weight_bytes + s->kv_bytes) / n),
+                   (double)n / s->decode_s, term_bytes((s->weight_bytes + s->kv_bytes) / n_steps),
                    (double)(s->weight_bytes + s->kv_bytes) / s->decode_s / 1e9, s->cpu_s);
         printf("all replies  %d, %" PRIu64 " tokens", r->n_replies, r->total_tokens);
         if (r->total_s > 0) printf(", %.1f tok/s", (double)r->total_tokens / r->total_s);
@@ -275,7 +279,7 @@ static const struct command commands[N_COMMANDS] = {
     {"/think", "on|off|auto|N", "thinking, or its budget in tokens", do_think},
     {"/ctx", "[N]", "show the context in use, or change its size", do_ctx},
     {"/model", "[NAME|FILE]", "list the models, or go over to another", repl_model},
-    {"/bits", "[2|3|4|6|8|max]", "the bits of the weights in use", do_bits},
+    {"/bits", "[auto|2|3|4|6|8|max]", "the bits of the weights in use", do_bits},
     {"/stats", "", "tokens, times and memory", do_stats},
     {"/system", "[TEXT|-]", "show, set or remove the system message", do_system},
     {"/exit", "", "end (also /quit, /bye, Ctrl-D)", do_exit},

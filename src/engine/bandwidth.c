@@ -2,6 +2,7 @@
  * bandwidth.c - how fast this machine reads the weights where they lie: the ceiling of decode; and
  * where the time of steps goes. */
 #include <stdlib.h>
+#include <string.h>
 #include "src/base/alloc.h"
 #include "src/base/clock.h"
 #include "src/base/fail.h"
@@ -10,11 +11,22 @@
 #define SPAN_BYTES ((size_t)1 << 20)
 #define ROUND_SPANS 64 /* between looks at the clock */
 
-static size_t cut_spans(const struct model *m, struct device_span *out)
+/* Whether t is a plane, or a gap before one, that reading at `bits` leaves alone. */
+static bool is_above(const struct gguf_tensor *t, int bits)
+{
+    static const char pad[] = "fikr.pad.";
+    const char *end = t->name.p + t->name.n;
+    if (t->name.n > strlen(pad) && memcmp(t->name.p, pad, strlen(pad)) == 0) return true;
+    return bits && t->name.n > 3 && t->dtype == DT_I8 && end[-3] == '.' && end[-2] == 'p' &&
+           end[-1] - '0' > bits;
+}
+
+static size_t cut_spans(const struct model *m, int bits, struct device_span *out)
 {
     size_t n = 0;
     for (size_t i = 0; i < gguf_n_tensors(m->gguf); i++) {
         const struct gguf_tensor *t = gguf_tensor_at(m->gguf, i);
+        if (is_above(t, bits)) continue;
         for (uint64_t at = 0; at < t->bytes; at += SPAN_BYTES, n++) {
             if (!out) continue;
             uint64_t left = t->bytes - at;
@@ -61,17 +73,17 @@ static double read_for(struct device *d, const struct device_span *spans, size_t
     return sum.seconds > 0 ? sum.bytes / sum.seconds / 1e9 : 0;
 }
 
-enum fk_status engine_bandwidth(const struct model *m, struct device *d, double seconds,
+enum fk_status engine_bandwidth(const struct model *m, struct device *d, int bits, double seconds,
                                 double *gb_per_s, struct fk_error *err)
 {
-    size_t n = cut_spans(m, NULL);
+    size_t n = cut_spans(m, bits, NULL);
     *gb_per_s = 0;
     if (!n) return fail(err, FK_ESTATE, "the file has no weights to read");
     if (!device_get_ops(d)->read_spans)
         return fail(err, FK_EUNSUPPORTED, "device %s measures no bandwidth", device_get_ops(d)->name);
     struct device_span *spans = mem_array(n, sizeof *spans, MEM_ENGINE);
     if (!spans) return fail_nomem(err, n * sizeof *spans, "measuring the bandwidth");
-    *gb_per_s = read_for(d, spans, cut_spans(m, spans), seconds);
+    *gb_per_s = read_for(d, spans, cut_spans(m, bits, spans), seconds);
     mem_free(spans);
     if (gguf_failed(m->gguf))
         return fail(err, FK_EGONE, "%s was cut while it was being read", gguf_path(m->gguf));

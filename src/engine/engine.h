@@ -69,7 +69,8 @@ enum fk_status engine_step(fk_engine *e, const struct step_part *parts, int n,
                            const float **logits, struct fk_error *err);
 
 /* Reads the mapped weights again and again for about `seconds` with the device's threads. */
-enum fk_status engine_bandwidth(const struct model *m, struct device *d, double seconds,
+/* bits: planes above are left alone; 0: none is. */
+enum fk_status engine_bandwidth(const struct model *m, struct device *d, int bits, double seconds,
                                 double *gb_per_s, struct fk_error *err);
 
 /* Seconds that decoding one token at empty context takes here, found by decoding a few for about

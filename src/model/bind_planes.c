@@ -59,8 +59,13 @@ enum fk_status model_find_planes(struct model *m, const char *name, struct plane
     struct planes_sizes sizes;
     *out = NULL;
     if (!side) return FK_OK;
+    for (const struct model_planes *w = m->plane_weights; w; w = w->next)
+        if (strcmp(w->name, name) == 0) *out = w->planes;
+    if (*out) return FK_OK; /* the embedding is asked for twice */
     struct planes *p = arena_alloc(&m->memory, sizeof *p);
-    if (!p) return fail_nomem(err, sizeof *p, "the table of planes");
+    struct model_planes *entry = arena_alloc(&m->memory, sizeof *entry);
+    char *copy = arena_strndup(&m->memory, name, strlen(name));
+    if (!p || !entry || !copy) return fail_nomem(err, sizeof *p, "the table of planes");
     TRY(read_side(p, &sizes, side, name, err));
     for (int i = 0; i < PLANES_N; i++) {
         const struct gguf_tensor *t = part_of(m, name, parts[i]);
@@ -75,6 +80,8 @@ enum fk_status model_find_planes(struct model *m, const char *name, struct plane
     if (!p->n_planes) return fail(err, FK_EFORMAT, "tensor '%s.p2' is missing", name);
     m->has_plan |= p->plan != 0;
     if (!m->n_planes || p->n_planes < m->n_planes) m->n_planes = p->n_planes;
+    *entry = (struct model_planes){p, copy, m->plane_weights};
+    m->plane_weights = entry;
     *out = p;
     return FK_OK;
 }

@@ -65,6 +65,13 @@ struct model_layer {
     bool is_moe;
 };
 
+/* A weight that the file keeps in planes. */
+struct model_planes {
+    struct planes *planes;
+    const char *name; /* "blk.0.attn_q.weight" */
+    struct model_planes *next;
+};
+
 struct model {
     struct model_config config;
     struct gguf *gguf;                 /* owned: the file stays mapped */
@@ -75,6 +82,7 @@ struct model {
     struct rope_params rope_k;         /* MLA: the angles of rope_global, for a key that is alone */
     struct arena memory;               /* tensors, layers, tables */
     int n_planes;                      /* that all plane weights have; 0: the file has no planes */
+    struct model_planes *plane_weights; /* in the order of binding, newest first */
     bool has_plan;                     /* the file says what its planes are read at */
     uint64_t weight_bytes;             /* of all tensors that a forward can read */
     uint64_t active_bytes;             /* read for one decoded token at empty context */

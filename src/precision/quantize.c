@@ -5,13 +5,18 @@
 #include "src/precision/quantize.h"
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 #include "src/base/alloc.h"
 #include "src/base/fail.h"
+#include "src/base/map.h"
+#include "src/file/out_file.h"
+#include "src/precision/budget.h"
 #include "src/precision/calibrate.h"
 
 #define HESSIAN_BYTES ((uint64_t)1 << 30)
 #define DAMP 0.1f
 #define DEFAULT_TOKENS 16384
+#define PIECES 4 /* of 128 tokens, that the result is judged by */
 
 struct quantizer {
     const struct fk_quantize_params *params;
@@ -22,6 +27,10 @@ struct quantizer {
     struct pool *pool;
     struct device *device;
     struct calibration *calibration;
+    struct judge *judge;
+    struct fk_quantize_report report;
+    const char *text;
+    size_t n_bytes, max_tokens;
     struct kernels kernels;
     uint64_t done, total; /* weights */
 };
@@ -131,11 +140,8 @@ static enum fk_status weights_of_taps(struct quantizer *q, int first, int n, flo
 
 static enum fk_status with_calibration(struct quantizer *q, struct fk_error *err)
 {
-    const struct fk_quantize_params *p = q->params;
-    const char *text = p->text ? p->text : calibration_text;
-    size_t n_bytes = p->text ? p->n_bytes : calibration_text_bytes;
-    TRY(calibration_create(&q->calibration, q->model, q->device, text, n_bytes,
-                           p->max_tokens ? (size_t)p->max_tokens : DEFAULT_TOKENS, err));
+    TRY(calibration_create(&q->calibration, q->model, q->device, q->text, q->n_bytes, q->max_tokens,
+                           err));
     for (size_t i = 0; i < q->n; i++) q->w[i].tap = calibration_tap(q->calibration, q->w[i].name);
     /* A tied head is read by its own name. */
     int n_taps = calibration_n_taps(q->calibration);
@@ -163,20 +169,115 @@ static enum fk_status with_calibration(struct quantizer *q, struct fk_error *err
     return st;
 }
 
-static enum fk_status run(struct quantizer *q, const char *in, const char *out, struct fk_error *err)
+static bool has_budget(const struct fk_quantize_params *p)
+{
+    return p->bpw > 0 || p->size_bytes;
+}
+
+static enum fk_status check_params(const struct fk_quantize_params *p, struct fk_error *err)
+{
+    if (!(p->bpw >= 0 && p->bpw < 1000))
+        return fail(err, FK_EINVAL, "%g bits a weight are no budget", p->bpw);
+    if (p->bpw > 0 && p->size_bytes)
+        return fail(err, FK_EINVAL, "bits a weight and a size are two budgets; one is followed");
+    if (has_budget(p) && p->plan)
+        return fail(err, FK_EINVAL, "a budget makes a plan, and one is given");
+    return FK_OK;
+}
+
+static enum fk_status write_planes(struct quantizer *q, const char *out, struct fk_error *err)
 {
     const struct fk_quantize_params *p = q->params;
-    struct device_params dp = {.n_threads = p->n_threads};
-    TRY(model_open(&q->model, in, !p->no_calibration, err));
-    if (q->model->n_planes)
-        return fail(err, FK_EINVAL, "%s is in planes already; quantize what it was made from", in);
-    TRY(device_cpu_create(&q->device, &dp, err));
     TRY(pool_create(&q->pool, device_n_threads(q->device), err));
     TRY(choose_weights(q, out, err));
     if (!p->no_calibration) TRY(with_calibration(q, err));
     for (size_t i = 0; i < q->n; i++)
         if (q->w[i].tap < 0) TRY(one_weight(q, &q->w[i], NULL, err));
     return plane_file_write(q->model->gguf, q->w, q->n, out, p->progress, p->progress_arg, err);
+}
+
+/* What is in planes already, as it is. */
+static enum fk_status copy_planes(const struct quantizer *q, const char *out, struct fk_error *err)
+{
+    struct file_map map;
+    struct out_file f;
+    TRY(file_map_open(&map, gguf_path(q->model->gguf), err));
+    enum fk_status st = out_file_open(&f, out, err);
+    if (st == FK_OK) {
+        f.progress = q->params->progress;
+        f.progress_arg = q->params->progress_arg;
+        f.total = map.bytes;
+        st = out_file_write(&f, map.data, map.bytes, err);
+        if (st == FK_OK && file_map_failed(&map))
+            st = fail(err, FK_EGONE, "%s was cut while it was read", gguf_path(q->model->gguf));
+        if (st == FK_OK) st = out_file_commit(&f, err);
+        out_file_abort(&f);
+    }
+    file_map_close(&map);
+    return st;
+}
+
+/* The divergence of each width from what was read. */
+static enum fk_status judge_widths(struct quantizer *q, const char *path, struct fk_error *err)
+{
+    struct model *m = NULL;
+    TRY(judge_base(q->judge, q->model, 0, err));
+    enum fk_status st = model_open(&m, path, false, err);
+    for (int i = 0; st == FK_OK && i < m->n_planes; i++)
+        st = judge_kl(q->judge, m, planes_bits(i), &q->report.kl[i], err);
+    q->report.n_tokens = judge_n_tokens(q->judge);
+    model_close(&m);
+    return st;
+}
+
+/* Puts the planes at path; what is not whole yet does not stand under its last name. */
+static enum fk_status make(struct quantizer *q, const char *path, struct fk_error *err)
+{
+    const struct fk_quantize_params *p = q->params;
+    TRY(q->model->n_planes ? copy_planes(q, path, err) : write_planes(q, path, err));
+    if (p->no_calibration && !has_budget(p)) return FK_OK;
+    if (!p->report && !has_budget(p)) return FK_OK;
+    enum fk_status st = judge_create(&q->judge, q->model, q->device, q->text, q->n_bytes,
+                                     q->max_tokens, PIECES, err);
+    if (st == FK_EINVAL && !has_budget(p)) return FK_OK; /* a text too short to judge by */
+    if (st != FK_OK) return st;
+    if (p->report && !q->model->n_planes) TRY(judge_widths(q, path, err));
+    return has_budget(p) ? budget_plan(path, q->judge, p, &q->report, err) : FK_OK;
+}
+
+static enum fk_status make_with_budget(struct quantizer *q, const char *out, struct fk_error *err)
+{
+    char part[4096];
+    int folder_fd = -1;
+    if (snprintf(part, sizeof part, "%s.part", out) >= (int)sizeof part)
+        return fail(err, FK_EINVAL, "the name of the file to write is too long");
+    TRY(out_open_parent(out, &folder_fd, err));
+    enum fk_status st = make(q, part, err);
+    if (st == FK_OK) {
+        st = out_rename(part, out, &folder_fd, err);
+    } else {
+        close(folder_fd);
+    }
+    if (st != FK_OK) unlink(part);
+    return st;
+}
+
+static enum fk_status run(struct quantizer *q, const char *in, const char *out, struct fk_error *err)
+{
+    const struct fk_quantize_params *p = q->params;
+    struct device_params dp = {.n_threads = p->n_threads};
+    q->text = p->text ? p->text : calibration_text;
+    q->n_bytes = p->text ? p->n_bytes : calibration_text_bytes;
+    q->max_tokens = p->max_tokens ? (size_t)p->max_tokens : DEFAULT_TOKENS;
+    TRY(check_params(p, err));
+    TRY(model_open(&q->model, in, !p->no_calibration || has_budget(p), err));
+    if (q->model->n_planes && !has_budget(p))
+        return fail(err, FK_EINVAL, "%s is in planes already; quantize what it was made from, or say "
+                    "--bpw or --size to plan it anew", in);
+    TRY(device_cpu_create(&q->device, &dp, err));
+    TRY(has_budget(p) ? make_with_budget(q, out, err) : make(q, out, err));
+    if (p->report) *p->report = q->report;
+    return FK_OK;
 }
 
 enum fk_status quantize_run(const char *in, const char *out, const struct fk_quantize_params *params,
@@ -186,6 +287,7 @@ enum fk_status quantize_run(const char *in, const char *out, const struct fk_qua
     struct quantizer q = {.params = params ? params : &defaults, .spool.fd = -1};
     kernels_select(&q.kernels, cpu_detect(), false);
     enum fk_status st = run(&q, in, out, err);
+    judge_destroy(&q.judge);
     calibration_destroy(&q.calibration);
     if (q.pool) pool_destroy(&q.pool);
     device_destroy(&q.device);

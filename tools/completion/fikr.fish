@@ -36,7 +36,7 @@ complete -c fikr -n '__fish_seen_subcommand_from perplexity' -s f -l file -r -F
 complete -c fikr -n '__fish_seen_subcommand_from logits pull train' -s o -l out -r -F
 complete -c fikr -l kv -x -a 'f16 f32 i8'
 complete -c fikr -l mla -x -a 'auto absorbed expanded'
-complete -c fikr -l bits -x -a '2 3 4 6 8'
+complete -c fikr -l bits -x -a 'auto 2 3 4 6 8'
 complete -c fikr -n '__fish_seen_subcommand_from run' -l template -r -F \
     -a 'chatml llama2 llama3 gemma deepseek plain'
 complete -c fikr -n '__fish_seen_subcommand_from run' -l think -x -a 'on off auto'
