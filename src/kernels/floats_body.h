@@ -56,9 +56,21 @@ INLINE void add_vectors(struct block b, const int n_rows, const int n_x, int64_t
     }
 }
 
+/* The same columns of the block that comes next, towards the second level of the cache. */
+INLINE void fetch_rows(struct block b, const int n_rows, int64_t i)
+{
+    UNROLL
+    for (int r = 0; r < n_rows; r++) {
+        const uint8_t *p = b.w + (size_t)(n_rows + r) * b.w_row_bytes + i * b.bytes;
+        UNROLL
+        for (int e = 0; e < 2 * LANES * b.bytes; e += 64)
+            __builtin_prefetch(p + e, 0, 2);
+    }
+}
+
 /* y[t*y_stride + r] for n_rows x n_x, both constants where this is called */
-INLINE void mul_block(struct block b, const int n_rows, int64_t k, const int n_x, float *y,
-                      size_t y_stride)
+INLINE void mul_block(struct block b, const int n_rows, int64_t k, const int n_x, bool fetch,
+                      float *y, size_t y_stride)
 {
     vf sum[BLOCK_ROWS][BLOCK_TOKENS][2];
     UNROLL
@@ -68,6 +80,7 @@ INLINE void mul_block(struct block b, const int n_rows, int64_t k, const int n_x
             sum[r][t][0] = sum[r][t][1] = vf_zero();
     int64_t i = 0;
     for (; i + 2 * LANES <= k; i += 2 * LANES) {
+        if (fetch) fetch_rows(b, n_rows, i);
         add_vectors(b, n_rows, n_x, i, LANES, 0, sum);
         add_vectors(b, n_rows, n_x, i + LANES, LANES, 1, sum);
     }
@@ -85,9 +98,9 @@ INLINE void mul_rows(struct block b, const int n_rows, int64_t k, int64_t n_x, f
 {
     int64_t t = 0;
     for (; t + BLOCK_TOKENS <= n_x; t += BLOCK_TOKENS, b.x += BLOCK_TOKENS * b.x_row_bytes)
-        mul_block(b, n_rows, k, BLOCK_TOKENS, y + (size_t)t * y_stride, y_stride);
+        mul_block(b, n_rows, k, BLOCK_TOKENS, n_rows > 1 && t == 0, y + (size_t)t * y_stride, y_stride);
     for (; t < n_x; t++, b.x += b.x_row_bytes)
-        mul_block(b, n_rows, k, 1, y + (size_t)t * y_stride, y_stride);
+        mul_block(b, n_rows, k, 1, n_rows > 1 && t == 0, y + (size_t)t * y_stride, y_stride);
 }
 
 INLINE void mul(load_fn load, int bytes, const void *w, size_t w_row_bytes, int64_t n_rows,

@@ -32,6 +32,7 @@ void kernels_select(struct kernels *k, uint32_t flags, bool allow_unproven)
 #include "src/kernels/kernels.def"
 #undef KERNEL
 #undef UNPROVEN
+    k->bf16_acts = flags & CPU_AVX512BF16;
 }
 
 static void dequant_f32(const void *w, int64_t k, float *out)
@@ -60,7 +61,11 @@ bool kernels_for_weight(const struct kernels *k, enum dtype t, struct weight_ker
         *out = (struct weight_kernels){ACT_Q8, NULL, NULL};
         return true;
         TYPE(DT_F16, ACT_F32, f16)
-        TYPE(DT_BF16, ACT_F32, bf16)
+    case DT_BF16:
+        *out = (struct weight_kernels){k->bf16_acts ? ACT_BF16 : ACT_F32,
+                                       k->bf16_acts ? k->mul_bf16_bf16 : k->mul_bf16,
+                                       k->dequant_bf16};
+        return true;
         TYPE(DT_Q4_0, ACT_Q8, q4_0)
         TYPE(DT_Q4_1, ACT_Q8, q4_1)
         TYPE(DT_Q5_0, ACT_Q8, q5_0)

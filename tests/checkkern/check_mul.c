@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * check_mul.c - mul_* and dequant_*: weights of all types, odd sizes, hostile scales; the same bits
  * for every split of rows and tokens. */
+#include <float.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include "src/tensor/blocks.h"
@@ -14,13 +16,13 @@ static const struct {
     int d, m;
 } types[] = {
     {"f32", DT_F32, ACT_F32, -1, -1},        {"f16", DT_F16, ACT_F32, -1, -1},
-    {"bf16", DT_BF16, ACT_F32, -1, -1},      {"q4_0", DT_Q4_0, ACT_Q8, 0, -1},
-    {"q4_1", DT_Q4_1, ACT_Q8, 0, 2},         {"q5_0", DT_Q5_0, ACT_Q8, 0, -1},
-    {"q5_1", DT_Q5_1, ACT_Q8, 0, 2},         {"q8_0", DT_Q8_0, ACT_Q8, 0, -1},
-    {"iq4_nl", DT_IQ4_NL, ACT_Q8, 0, -1},    {"q2_k", DT_Q2_K, ACT_Q8K, 80, 82},
-    {"q3_k", DT_Q3_K, ACT_Q8K, 108, -1},     {"q4_k", DT_Q4_K, ACT_Q8K, 0, 2},
-    {"q5_k", DT_Q5_K, ACT_Q8K, 0, 2},        {"q6_k", DT_Q6_K, ACT_Q8K, 208, -1},
-    {"iq4_xs", DT_IQ4_XS, ACT_Q8K, 0, -1},
+    {"bf16", DT_BF16, ACT_F32, -1, -1},      {"bf16_bf16", DT_BF16, ACT_BF16, -1, -1},
+    {"q4_0", DT_Q4_0, ACT_Q8, 0, -1},        {"q4_1", DT_Q4_1, ACT_Q8, 0, 2},
+    {"q5_0", DT_Q5_0, ACT_Q8, 0, -1},        {"q5_1", DT_Q5_1, ACT_Q8, 0, 2},
+    {"q8_0", DT_Q8_0, ACT_Q8, 0, -1},        {"iq4_nl", DT_IQ4_NL, ACT_Q8, 0, -1},
+    {"q2_k", DT_Q2_K, ACT_Q8K, 80, 82},      {"q3_k", DT_Q3_K, ACT_Q8K, 108, -1},
+    {"q4_k", DT_Q4_K, ACT_Q8K, 0, 2},        {"q5_k", DT_Q5_K, ACT_Q8K, 0, 2},
+    {"q6_k", DT_Q6_K, ACT_Q8K, 208, -1},     {"iq4_xs", DT_IQ4_XS, ACT_Q8K, 0, -1},
 };
 enum { N_TYPES = sizeof types / sizeof types[0] };
 
@@ -75,19 +77,28 @@ static void encode(enum act_format act, const float *x, int64_t k, void *out)
     static struct kernels ref;
     kernels_select(&ref, 0, false);
     if (act == ACT_F32) memcpy(out, x, (size_t)k * 4);
+    else if (act == ACT_BF16) ref.act_bf16(x, k, out);
     else if (act == ACT_Q8) ref.act_q8(x, k, out);
     else ref.act_q8k(x, k, out);
 }
 
-/* sums[t * n_rows + r] = sum |w x|, scales and mins apart, so that their cancelling counts. */
+/* sums[t * n_rows + r] = sum |w x|, scales and mins apart, so that their cancelling counts;
+ * lost: what a CPU may add or leave out that takes numbers below 2^-126 for zero. */
 struct problem {
     int type;
     int64_t n_rows, n_x, k;
     size_t w_row_bytes, x_row_bytes, y_stride;
     struct input w, x;
     float *values, *want;
-    double *sums;
+    double *sums, *lost;
 };
+
+static double lost_of(const struct problem *p, float w, float x)
+{
+    double term = (double)w * (double)x;
+    if (types[p->type].act != ACT_BF16) return 0;
+    return (fabsf(w) < FLT_MIN || fabsf(x) < FLT_MIN ? fabs(term) : 0) + 2 * (double)FLT_MIN;
+}
 
 static void add_terms(const struct problem *p, bool mins)
 {
@@ -109,6 +120,7 @@ static void add_terms(const struct problem *p, bool mins)
             for (int64_t i = 0; i < p->k; i++) {
                 double term = (double)values[i] * (double)p->values[t * p->k + i];
                 p->sums[t * p->n_rows + r] += term < 0 ? -term : term;
+                p->lost[t * p->n_rows + r] += lost_of(p, values[i], p->values[t * p->k + i]);
             }
     }
     xfree(copy);
@@ -129,7 +141,9 @@ static struct problem problem_new(const struct variant *v, int type, int64_t n_r
     p.values = xalloc((size_t)(n_x * k) * 4);
     p.want = xalloc((size_t)n_x * p.y_stride * 4);
     p.sums = xalloc((size_t)(n_x * n_rows) * 8);
+    p.lost = xalloc((size_t)(n_x * n_rows) * 8);
     memset(p.sums, 0, (size_t)(n_x * n_rows) * 8);
+    memset(p.lost, 0, (size_t)(n_x * n_rows) * 8);
     for (int64_t r = 0; r < n_rows; r++)
         fill_weights(type, p.w.data + (size_t)r * p.w_row_bytes, row_bytes, fw);
     memset(p.x.data, 0xff, p.x.bytes); /* what pads the rows is NaN: nobody may use it */
@@ -150,6 +164,7 @@ static void problem_free(struct problem *p)
     xfree(p->values);
     xfree(p->want);
     xfree(p->sums);
+    xfree(p->lost);
 }
 
 /* Everything in one call, against the reference; y's gaps and surroundings stay as they were. */
@@ -167,7 +182,8 @@ static void check_values(const struct variant *v, const struct problem *p, const
             }
             float want = p->want[(size_t)t * p->y_stride + r];
             double sum = p->sums[t * p->n_rows + (int64_t)r];
-            if (!close_enough(v->bound, *got, want, sum)) {
+            double lost = p->lost[t * p->n_rows + (int64_t)r];
+            if (!close_enough(v->bound, *got, want, sum + lost * 0x1p24 / (v->bound + !v->bound))) {
                 fail_check(v, "%s: rows %lld x %lld k %lld: y[%lld][%zu] = %.9g, want %.9g, "
                            "sum of terms %.6g: %.1f units", what, (long long)p->n_rows,
                            (long long)p->n_x, (long long)p->k, (long long)t, r, (double)*got,
