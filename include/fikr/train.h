@@ -12,12 +12,14 @@ enum fk_train_event_kind {
     FK_TRAIN_SETTINGS, /* text: every value of the recipe, one a line */
     FK_TRAIN_NOTE,     /* text: one sentence */
     FK_TRAIN_STEP,     /* the numbers below, after every step */
+    FK_TRAIN_PAGE,     /* text: path of the page, which was just written */
+    FK_TRAIN_END,      /* the same, once, when the model stands */
     FK_TRAIN_EVAL      /* the same and n_done of n_all: between the replies of an evaluation */
 };
 
 struct fk_train_event {
     enum fk_train_event_kind kind;
-    const char *text;            /* valid during the call */
+    const char *text;            /* this and all texts: valid during the call */
     const char *stage;
     int64_t step, n_steps;       /* updates of all stages: made, in all */
     int64_t n_tokens;            /* since the beginning */
@@ -29,6 +31,9 @@ struct fk_train_event {
     double accuracy;             /* of the last evaluation, mean over families; -1: none yet */
     double n_thinking;           /* mean tokens of a reply's thinking, of the last step of reinforcement
                                   * learning, else of the last evaluation; -1: none yet */
+    double cpu_seconds;          /* of all threads and starts */
+    double kwh, money;           /* estimates: cpu_seconds at the watts and the price assumed */
+    const char *currency;
     int n_done, n_all;           /* replies of the evaluation that is going on */
 };
 
@@ -37,11 +42,14 @@ typedef int (*fk_train_event_fn)(void *arg, const struct fk_train_event *e);
 
 struct fk_train_params {
     const char *recipe;    /* path of a JSON file; doc/train.md */
-    const char *out_dir;   /* made if absent: fresh.gguf, ckpt-*.fikr, run.jsonl, model.gguf */
+    const char *out_dir;   /* made if absent: fresh.gguf, ckpt-*.fikr, run.jsonl,
+                            * run.html, model.gguf, card.md */
     const char *data_dir;  /* lists for the family "outside" (fikr/grade.h); NULL: built in */
     const char *init;      /* F32 GGUF or checkpoint of the same shape to begin from; NULL: random */
     int resume;            /* go on from the newest valid checkpoint in out_dir */
     int n_threads;         /* 0: all usable cores */
+    double watts, price;   /* what estimates assume, of a busy core and of a CPU-hour; negative: as the
+                            * recipe says */
     int64_t max_steps;     /* stop (with a checkpoint) after so many of this start; 0: never */
     fk_train_event_fn event;
     void *event_arg;
@@ -49,7 +57,8 @@ struct fk_train_params {
 };
 void fk_train_default_params(struct fk_train_params *p);
 
-/* Runs the recipe to its end and exports out_dir/model.gguf (F16). Without resume, a folder that holds
+/* Runs the recipe to its end and exports out_dir/model.gguf (F16) with a
+ * card of what it is, how good and at what cost. Without resume, a folder that holds
  * checkpoints is refused with FK_ESTATE. A checkpoint that cannot be written is a note, not an end. */
 enum fk_status fk_train(const struct fk_train_params *p, struct fk_error *err);
 

@@ -81,6 +81,9 @@ struct args {
     const char *init;
     bool resume;
     int max_steps;
+    bool watch;
+    float watts, price;
+    bool watts_given, price_given;
 };
 
 enum arg_kind {

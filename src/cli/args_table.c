@@ -129,6 +129,12 @@ const struct arg_spec arg_specs[] = {
      "begin with the weights of this checkpoint or F32 GGUF file", VERB_TRAIN},
     {"--steps", NULL, ARG_INT, AT(max_steps), 0, 1, 1 << 30, NULL, "N",
      "stop after N steps, with a checkpoint to go on from", VERB_TRAIN},
+    {"--watch", NULL, ARG_FLAG, AT(watch), 0, 0, 0, NULL, NULL,
+     "open the page with the run's curves and samples (DIR/run.html)", VERB_TRAIN},
+    {"--watts", NULL, ARG_FLOAT, AT(watts), AT(watts_given), 0, 1e5, NULL, "W",
+     "what a busy core draws, for the estimate of the energy, instead of the recipe's", VERB_TRAIN},
+    {"--price", NULL, ARG_FLOAT, AT(price), AT(price_given), 0, 1e6, NULL, "P",
+     "what a CPU-hour costs, for the estimate of the cost, instead of the recipe's", VERB_TRAIN},
 
     {"--ctx", NULL, ARG_INT, AT(ctx), 0, 1, 1 << 24, NULL, "N",
      "tokens of context (perplexity: of a window)", ENGINE},

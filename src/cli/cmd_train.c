@@ -9,46 +9,72 @@
 #include "src/cli/term.h"
 #include "src/cli/train_link.h"
 #include "src/cli/verbs.h"
+#include "src/cli/viewer.h"
 
 struct view {
     struct bar bar;
     double shown;
-    bool quiet;
-    struct fk_train_event last;
+    bool quiet, watch; /* watch: the page is to be opened */
+    struct fk_train_event last; /* its texts are copies */
+    char currency[16];
 };
+
+/* Cost so far, an estimate: "0.02 USD", "2e-05 USD". */
+static void put_money(const struct fk_train_event *e, char *out, size_t bytes)
+{
+    snprintf(out, bytes, e->money < 0.01 ? "%.1g %s" : "%.2f %s", e->money, e->currency);
+}
+
+static void draw_step(struct view *v, const struct fk_train_event *e)
+{
+    char text[96], money[32], thinking[24] = "";
+    put_money(e, money, sizeof money);
+    if (e->n_thinking >= 0) snprintf(thinking, sizeof thinking, " think %.0f", e->n_thinking);
+    snprintf(text, sizeof text, "%s %.3f%s %.0f tok/s %s", e->reward >= 0 ? "reward" : "loss",
+             e->reward >= 0 ? e->reward : e->loss, thinking, e->tokens_per_second, money);
+    v->bar.left = e->seconds_left;
+    bar_update(&v->bar, text, (unsigned long long)e->step, (unsigned long long)e->n_steps);
+}
+
+/* Where stderr is no terminal, a line every ten seconds. */
+static void print_step(const struct fk_train_event *e)
+{
+    char money[32];
+    put_money(e, money, sizeof money);
+    printf("step %" PRId64 " of %" PRId64 "  %s", e->step, e->n_steps, e->stage);
+    if (e->reward >= 0) printf("  reward %.4f", e->reward);
+    else printf("  loss %.4f", e->loss);
+    if (e->accuracy >= 0) printf("  right %.1f%%", 100 * e->accuracy);
+    if (e->n_thinking >= 0) printf("  thinking %.0f", e->n_thinking);
+    printf("  lr %.2e  norm %.2f  %.0f tokens/s  %.1f M tokens  about %s  %.0f min left\n", e->lr,
+           e->grad_norm, e->tokens_per_second, (double)e->n_tokens / 1e6, money, e->seconds_left / 60);
+    fflush(stdout);
+}
 
 static void show_step(struct view *v, const struct fk_train_event *e)
 {
-    char text[64];
     double now = clock_seconds();
-    if (e->reward >= 0)
-        snprintf(text, sizeof text, "reward %.3f  thinking %.0f", e->reward, e->n_thinking);
-    else
-        snprintf(text, sizeof text, "loss %.3f  %.0f tokens/s", e->loss, e->tokens_per_second);
-    bar_update(&v->bar, text, (unsigned long long)e->step, (unsigned long long)e->n_steps);
+    draw_step(v, e);
     if (term_is_tty(stderr) || v->quiet || now - v->shown < 10) return;
     v->shown = now;
-    if (e->reward >= 0) {
-        printf("step %" PRId64 " of %" PRId64 "  %s  reward %.4f  thinking %.1f  lr %.2e  norm %.2f  "
-               "%.0f min left\n", e->step, e->n_steps, e->stage, e->reward, e->n_thinking, e->lr,
-               e->grad_norm, e->seconds_left / 60);
-        fflush(stdout);
-        return;
-    }
-    printf("step %" PRId64 " of %" PRId64 "  %s  loss %.4f  lr %.2e  norm %.2f  %.0f tokens/s  "
-           "%.1f M tokens  %.0f min left\n", e->step, e->n_steps, e->stage, e->loss, e->lr,
-           e->grad_norm, e->tokens_per_second, (double)e->n_tokens / 1e6, e->seconds_left / 60);
-    fflush(stdout);
+    print_step(e);
 }
 
 static int on_event(void *arg, const struct fk_train_event *e)
 {
     struct view *v = arg;
-    if (e->kind == FK_TRAIN_STEP) {
+    if (e->kind == FK_TRAIN_STEP || e->kind == FK_TRAIN_END) {
         v->last = *e;
-        show_step(v, e);
+        snprintf(v->currency, sizeof v->currency, "%s", e->currency);
+        v->last.currency = v->currency;
+        v->last.stage = v->last.text = "";
+        if (e->kind == FK_TRAIN_STEP) show_step(v, e);
     } else if (e->kind == FK_TRAIN_EVAL) {
+        v->bar.left = 0;
         bar_update(&v->bar, "evaluating", (unsigned long long)e->n_done, (unsigned long long)e->n_all);
+    } else if (e->kind == FK_TRAIN_PAGE) {
+        if (v->watch) viewer_open(e->text);
+        v->watch = false;
     } else if (!v->quiet) {
         bar_fini(&v->bar);
         term_text(stdout, e->text, strlen(e->text));
@@ -65,6 +91,12 @@ static int report(const struct view *v, const char *out_dir)
         !json_put(doc, "steps", json_count((unsigned long long)v->last.step)) ||
         !json_put(doc, "tokens", json_count((unsigned long long)v->last.n_tokens)) ||
         !json_put(doc, "loss", json_num(v->last.loss)) ||
+        !json_put(doc, "accuracy", v->last.accuracy < 0 ? json_null() : json_num(v->last.accuracy)) ||
+        !json_put(doc, "thinking", v->last.n_thinking < 0 ? json_null() : json_num(v->last.n_thinking)) ||
+        !json_put(doc, "cpu_seconds", json_num(v->last.cpu_seconds)) ||
+        !json_put(doc, "kwh_estimate", json_num(v->last.kwh)) ||
+        !json_put(doc, "money_estimate", json_num(v->last.money)) ||
+        !json_put(doc, "currency", json_cstr(v->last.currency)) ||
         !json_put(doc, "tokens_per_second", json_num(v->last.tokens_per_second))) {
         json_decref(doc);
         doc = NULL;
@@ -76,7 +108,7 @@ int cmd_train(const struct args *a)
 {
     struct fk_train_params p;
     struct fk_error err = {0};
-    struct view v = {.quiet = a->json};
+    struct view v = {.quiet = a->json, .watch = a->watch};
     const struct train_link *link;
     if (train_link_open(&link, &err)) return term_complain(&err);
     link->default_params(&p);
@@ -88,13 +120,18 @@ int cmd_train(const struct args *a)
     p.resume = a->resume;
     p.n_threads = a->threads;
     p.max_steps = a->max_steps;
+    if (a->watts_given) p.watts = (double)a->watts;
+    if (a->price_given) p.price = (double)a->price;
     p.event = on_event;
     p.event_arg = &v;
     enum fk_status st = link->train(&p, &err);
     bar_fini(&v.bar);
     if (st) return term_complain(&err);
     if (a->json) return report(&v, p.out_dir);
-    printf("%s/model.gguf: %" PRId64 " steps, %.1f M tokens, loss %.4f\n", p.out_dir, v.last.step,
+    printf("%s/model.gguf: %" PRId64 " steps, %.1f M tokens, loss %.4f", p.out_dir, v.last.step,
            (double)v.last.n_tokens / 1e6, v.last.loss);
+    if (v.last.accuracy >= 0) printf(", right on the dev set %.1f%%", 100 * v.last.accuracy);
+    printf("\n%.2f CPU-hours, about %.3g kWh and %.2g %s; %s/run.html, %s/card.md\n",
+           v.last.cpu_seconds / 3600, v.last.kwh, v.last.money, v.last.currency, p.out_dir, p.out_dir);
     return term_finish(0);
 }

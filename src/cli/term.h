@@ -37,6 +37,7 @@ const char *term_count(unsigned long long n); /* "134.5 M" */
  * function fits fk_progress_fn and asks to cancel once the user interrupts. */
 struct bar {
     double begun, shown;
+    double left; /* seconds that the caller knows to be left; 0: from the share that is done */
     bool visible;
 };
 void bar_init(struct bar *b);

@@ -132,6 +132,7 @@ static enum fk_status run_stages(struct run *r)
     r->begun = clock_seconds();
     r->begun_seconds = r->s.seconds;
     r->n_tokens_before = (int64_t)r->s.n_tokens;
+    run_write_page(r, true);
     while (r->s.stage < r->recipe.n_stages) {
         TRY(run_stage(r, &r->recipe.stages[r->s.stage]));
         r->s.stage++;
@@ -145,7 +146,11 @@ static enum fk_status run_stages(struct run *r)
         run_note(r, "%" PRId64 " conversations were longer than the context and left out",
              r->pack.n_too_long);
     if (!run_path(r, "model.gguf", path)) return fail(r->err, FK_EINVAL, "the path is too long");
-    return export_f16(&r->learner.params, r->learner.model->gguf, path, r->err);
+    TRY(export_f16(&r->learner.params, r->learner.model->gguf, path, r->err));
+    r->is_over = true;
+    TRY(run_write_card(r));
+    run_tell_end(r);
+    return FK_OK;
 }
 
 static enum fk_status resume(struct run *r)
@@ -215,13 +220,12 @@ static enum fk_status open_learner(struct run *r)
 
 static enum fk_status prepare(struct run *r)
 {
-    struct buf text;
     char path[RUN_MAX_PATH];
     TRY(recipe_read(&r->recipe, r->p->recipe, r->err));
-    buf_init(&text, 0, MEM_TRAIN);
-    bool ok = recipe_print(&r->recipe, &text);
-    if (ok) run_tell(r, FK_TRAIN_SETTINGS, text.data);
-    buf_fini(&text);
+    if (r->p->watts >= 0) r->recipe.watts = r->p->watts;
+    if (r->p->price >= 0) r->recipe.price = r->p->price;
+    bool ok = recipe_print(&r->recipe, &r->settings);
+    if (ok) run_tell(r, FK_TRAIN_SETTINGS, r->settings.data);
     if (!ok) return fail_nomem(r->err, RECIPE_MAX_BYTES, "the recipe's text");
     TRY(make_folder(r));
     if (!r->p->resume && ckpt_count(r->p->out_dir))
@@ -244,7 +248,7 @@ static enum fk_status prepare(struct run *r)
 
 void fk_train_default_params(struct fk_train_params *p)
 {
-    *p = (struct fk_train_params){0};
+    *p = (struct fk_train_params){.watts = -1, .price = -1};
 }
 
 enum fk_status fk_train(const struct fk_train_params *p, struct fk_error *err)
@@ -255,8 +259,12 @@ enum fk_status fk_train(const struct fk_train_params *p, struct fk_error *err)
     if (!r) return fail_nomem(err, sizeof *r, "a run");
     r->p = p;
     r->err = err;
+    r->begun = clock_seconds();
+    buf_init(&r->settings, 0, MEM_TRAIN);
     enum fk_status st = prepare(r);
     if (!st) st = run_stages(r);
+    run_write_page(r, true);
+    buf_fini(&r->settings);
     journal_close(&r->journal);
     devset_destroy(&r->dev);
     grpo_destroy(&r->grpo);

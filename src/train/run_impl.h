@@ -8,6 +8,7 @@
 #include "src/train/grpo.h"
 #include "src/train/journal.h"
 #include "src/train/learner.h"
+#include "src/train/page.h"
 
 #define RUN_MAX_PATH 4096
 
@@ -21,6 +22,9 @@ struct run {
     struct devset *dev;           /* NULL: nothing is evaluated */
     struct ckpt_state s;
     char machine[64];
+    struct buf settings;          /* recipe_print's text */
+    double page_written;          /* clock_seconds() of the last */
+    bool is_over, page_failed;
     double begun, begun_seconds;  /* of this start */
     double eval_seconds;          /* of this start, in begun's clock: no time of training */
     int64_t n_tokens_before, n_steps_here;
@@ -41,11 +45,22 @@ void run_note(struct run *r, const char *fmt, ...) __attribute__((format(printf,
 /* After every step: the caller's event, and a line of the log where one is due. */
 void run_tell_step(struct run *r, const struct recipe_stage *stage);
 
+/* When the model stands. */
+void run_tell_end(struct run *r);
+
 /* Puzzles of a family that the dev set must hold. */
 int run_n_dev(const struct recipe *r);
 bool run_is_eval_due(const struct run *r, const struct recipe_stage *stage);
 /* Evaluates the first n puzzles of each family, unless that was done at this step, and logs it. A stop
  * that is asked for meanwhile leaves it out and sets r->stop. */
 enum fk_status run_evaluate(struct run *r, int n);
+
+/* What page and card tell; borrows from r. */
+void run_fill_facts(const struct run *r, struct run_facts *f);
+/* Rewrites run.html: at once, or if the last one is some seconds old. A failure is a note. */
+void run_write_page(struct run *r, bool at_once);
+
+/* card.md, of a run that is over. */
+enum fk_status run_write_card(struct run *r);
 
 #endif

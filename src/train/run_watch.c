@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include "src/base/clock.h"
 #include "src/base/fail.h"
+#include "src/file/out_file.h"
+#include "src/train/card.h"
 #include "src/train/run_impl.h"
 
 bool run_path(const struct run *r, const char *name, char out[RUN_MAX_PATH])
@@ -92,6 +94,20 @@ static void log_step(struct run *r, const struct recipe_stage *stage)
     check_journal(r, st, &err);
 }
 
+/* Evaluations to come are taken to cost what those of this start did. 0: unknown. */
+static double seconds_left(const struct run *r)
+{
+    if (!r->n_steps_here) return 0;
+    return (clock_seconds() - r->begun) / (double)r->n_steps_here *
+           (double)(recipe_n_steps(&r->recipe) - (int64_t)r->s.step);
+}
+
+static struct run_cost cost_of(const struct run *r)
+{
+    return (struct run_cost){journal_cpu_seconds(&r->journal), r->recipe.watts, r->recipe.price,
+                             r->recipe.currency, !r->journal.has_cpu};
+}
+
 static void fill_event(const struct run *r, struct fk_train_event *e)
 {
     const struct journal_eval *last = journal_last_eval(&r->journal);
@@ -105,10 +121,12 @@ static void fill_event(const struct run *r, struct fk_train_event *e)
     e->accuracy = last ? last->result.accuracy : -1;
     e->reward = r->grpo ? r->grpo_stats.reward : -1;
     e->n_thinking = r->grpo ? r->grpo_stats.n_thinking : last ? last->result.n_thinking : -1;
-    /* Evaluations to come are taken to cost what those of this start did. */
-    if (r->n_steps_here)
-        e->seconds_left = (clock_seconds() - r->begun) / (double)r->n_steps_here *
-                          (double)(e->n_steps - e->step);
+    e->seconds_left = seconds_left(r);
+    struct run_cost cost = cost_of(r);
+    e->cpu_seconds = cost.cpu_seconds;
+    e->kwh = run_cost_kwh(&cost);
+    e->money = run_cost_money(&cost);
+    e->currency = r->recipe.currency;
 }
 
 void run_tell_step(struct run *r, const struct recipe_stage *stage)
@@ -116,7 +134,16 @@ void run_tell_step(struct run *r, const struct recipe_stage *stage)
     struct fk_train_event e = {.kind = FK_TRAIN_STEP, .text = "", .stage = stage->name};
     fill_event(r, &e);
     if (r->p->event && r->p->event(r->p->event_arg, &e)) r->stop = true;
-    if (r->grpo || e.step % r->recipe.log_steps == 0) log_step(r, stage);
+    if (!r->grpo && e.step % r->recipe.log_steps) return;
+    log_step(r, stage);
+    run_write_page(r, false);
+}
+
+void run_tell_end(struct run *r)
+{
+    struct fk_train_event e = {.kind = FK_TRAIN_END, .text = ""};
+    fill_event(r, &e);
+    if (r->p->event) r->p->event(r->p->event_arg, &e);
 }
 
 int run_n_dev(const struct recipe *r)
@@ -162,5 +189,53 @@ enum fk_status run_evaluate(struct run *r, int n)
     st = journal_add_eval(&r->journal, (int64_t)r->s.step, (int)stage, (double)r->s.n_tokens, &result,
                           r->dev, &err);
     check_journal(r, st, &err);
+    run_write_page(r, true);
     return FK_OK;
+}
+
+void run_fill_facts(const struct run *r, struct run_facts *f)
+{
+    *f = (struct run_facts){
+        .recipe = &r->recipe, .journal = &r->journal, .machine = r->machine,
+        .settings = r->settings.data, .data_dir = r->p->data_dir, .init = r->p->init,
+        .n_weights = r->learner.params.n_weights, .n_active = r->learner.model->n_active_params,
+        .step = (int64_t)r->s.step, .n_steps = recipe_n_steps(&r->recipe), .n_tokens = r->s.n_tokens,
+        .n_targets = r->s.n_targets, .stage = (size_t)r->s.stage, .loss = r->s.loss_mean,
+        .tokens_per_second = pace(r), .seconds = r->begun_seconds + clock_seconds() - r->begun,
+        .seconds_left = seconds_left(r), .cost = cost_of(r), .is_over = r->is_over};
+}
+
+#define PAGE_SECONDS 10 /* between two pages that nothing but time asks for */
+
+void run_write_page(struct run *r, bool at_once)
+{
+    char path[RUN_MAX_PATH];
+    struct run_facts facts;
+    struct fk_error err = {0};
+    struct buf page;
+    if (!r->journal.file || (!at_once && clock_seconds() - r->page_written < PAGE_SECONDS)) return;
+    r->page_written = clock_seconds();
+    run_fill_facts(r, &facts);
+    buf_init(&page, 0, MEM_TRAIN);
+    enum fk_status st = page_write(&facts, &page) ? FK_OK : fail_nomem(&err, page.n, "the page");
+    if (!st && !run_path(r, "run.html", path)) st = fail(&err, FK_EINVAL, "the path is too long");
+    if (!st) st = out_file_put(path, page.data, page.n, &err);
+    buf_fini(&page);
+    if (st && !r->page_failed) run_note(r, "no page: %s", err.message);
+    if (!st) run_tell(r, FK_TRAIN_PAGE, path);
+    r->page_failed = st != FK_OK;
+}
+
+enum fk_status run_write_card(struct run *r)
+{
+    char path[RUN_MAX_PATH];
+    struct run_facts facts;
+    struct buf card;
+    run_fill_facts(r, &facts);
+    buf_init(&card, 0, MEM_TRAIN);
+    enum fk_status st = card_write(&facts, &card) ? FK_OK : fail_nomem(r->err, card.n, "the card");
+    if (!st && !run_path(r, "card.md", path)) st = fail(r->err, FK_EINVAL, "the path is too long");
+    if (!st) st = out_file_put(path, card.data, card.n, r->err);
+    buf_fini(&card);
+    return st;
 }

@@ -1,6 +1,8 @@
 """`fikr train` and the conversion of its checkpoints: a tiny recipe, broken off and resumed, gives the file
 of one that was not; a file that is no recipe gives a sentence."""
 import json
+import os
+import time
 
 import support
 from support import Case
@@ -46,6 +48,34 @@ class Train(Case):
         r = self.fikr("convert", whole / "ckpt-00000005.fikr", out)
         self.assertEqual(r.returncode, 0, r.stderr)
         self.assertEqual(out.read_bytes(), (whole / "model.gguf").read_bytes())
+
+    def test_page_and_card(self):
+        """--watch starts the desktop's viewer once, where there is a desktop; --watts and --price count."""
+        tools, log, out = self.dir / "tools", self.dir / "opened", self.dir / "run"
+        tools.mkdir()
+        (tools / "xdg-open").write_text(f'#!/bin/sh\necho "$1" >> {log}\n')
+        (tools / "xdg-open").chmod(0o755)
+        path = str(tools) + os.pathsep + os.environ["PATH"]
+        r = self.fikr("train", self.recipe(), "--out", out, "--watch", "--watts", "20", "--price", "3.5",
+                      "--json", PATH=path, DISPLAY=":7")
+        self.assertEqual((r.returncode, r.stderr), (0, b""))
+        doc = json.loads(r.stdout)
+        self.assertAlmostEqual(doc["kwh_estimate"], doc["cpu_seconds"] / 3600 * 20 / 1000)
+        self.assertAlmostEqual(doc["money_estimate"], doc["cpu_seconds"] / 3600 * 3.5)
+        self.assertEqual(doc["currency"], "USD")
+        for _ in range(100):
+            if log.exists():
+                break
+            time.sleep(0.1)
+        self.assertEqual(log.read_text(), str((out / "run.html").resolve()) + "\n")
+        page, card = (out / "run.html").read_text(), (out / "card.md").read_text()
+        self.assertIn('data-live="0"', page)
+        self.assertIn("at 20 W a busy core", card)
+        self.assertRegex(card, r"\| add \| \d of 2 \|")
+        log.unlink()
+        self.fikr("train", self.recipe(), "--out", self.dir / "other", "--watch",
+                  PATH=path, DISPLAY="", WAYLAND_DISPLAY="")
+        self.assertFalse(log.exists())
 
     def test_a_run_that_is_there_is_not_overwritten(self):
         out = self.dir / "run"
