@@ -74,15 +74,32 @@ static enum fk_status encode_tag(const struct tokenizer *t, const char *text, st
                                : fail(err, FK_EINVAL, "the tag %s is too long", text);
 }
 
-static enum fk_status find_tags(struct think_tags *tags, const struct tokenizer *t,
-                                struct fk_error *err)
+static bool contains(struct gguf_str s, const char *part)
 {
+    return s.n && memmem(s.p, s.n, part, strlen(part));
+}
+
+/* Most models write lines of their own for the tags, as R1 does; ours and others whose template opens
+ * the tag without a line end have never seen one there. */
+static enum fk_status has_bare_tags(const struct model *m, bool *bare, struct fk_error *err)
+{
+    struct gguf_str s = {NULL, 0};
+    TRY(gguf_get_str(m->gguf, "tokenizer.chat_template", false, &s, err));
+    *bare = contains(s, "<think>") && !contains(s, "<think>\n") && !contains(s, "<think>\\n");
+    return FK_OK;
+}
+
+static enum fk_status find_tags(struct think_tags *tags, const struct model *m, struct fk_error *err)
+{
+    const struct tokenizer *t = m->tokenizer;
+    bool bare;
     tags->open = tags->close = -1;
     if (!t) return FK_OK;
     tags->open = tokenizer_find(t, "<think>");
     tags->close = tokenizer_find(t, "</think>");
-    TRY(encode_tag(t, "<think>\n", &tags->open_ids, err));
-    return encode_tag(t, "\n</think>\n\n", &tags->close_ids, err);
+    TRY(has_bare_tags(m, &bare, err));
+    TRY(encode_tag(t, bare ? "<think>" : "<think>\n", &tags->open_ids, err));
+    return encode_tag(t, bare ? "</think>" : "\n</think>\n\n", &tags->close_ids, err);
 }
 
 static enum fk_status make_step(fk_engine *e, struct fk_error *err)
@@ -118,7 +135,7 @@ enum fk_status engine_create(fk_engine **out, const struct model *m,
     e->pool.n_wanted = (int32_t)(plan.kv_bytes_wanted / plan.kv.page_bytes);
     TRY_GOTO(prefix_init(&e->tree, &e->pool, err), failed);
     TRY_GOTO(sampler_init(&e->sampler, m->config.n_vocab, err), failed);
-    TRY_GOTO(find_tags(&e->tags, m->tokenizer, err), failed);
+    TRY_GOTO(find_tags(&e->tags, m, err), failed);
     TRY_GOTO(make_step(e, err), failed);
     *out = e;
     return FK_OK;

@@ -56,6 +56,13 @@ class Tiny(Case):
         self.refused("tokenize", "-m", TINY, "--decode", stdin=b"99999999999999999999",
                      says="vocabulary")
 
+    def test_a_budget_closes_thinking_as_the_template_does(self):
+        said = self.json("run", "-m", ROOT / "models/thinker.gguf", "-p", "What is 48213 + 9977?",
+                         "--think", "8", "--temp", "0")
+        self.assertEqual(said["usage"]["thinking_tokens"], 9)
+        self.assertRegex(said["reasoning"], r"\A\S+\Z")  # no line end is put in before the tag
+        self.assertNotIn("think", said["text"])
+
     def logits(self, ids, *args):
         out = self.dir / "out.f32"
         r = self.fikr("logits", "-m", TINY, "--ids", ",".join(map(str, ids)), "-o", out, *args)
