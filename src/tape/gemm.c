@@ -15,6 +15,12 @@ static void one_thread(void)
     openblas_set_num_threads(1);
 }
 
+void tape_gemm_init(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, one_thread);
+}
+
 void tape_gemm(const struct gemm *g)
 {
     if (g->m < 1 || g->n < 1) return;
@@ -27,8 +33,7 @@ void tape_gemm(const struct gemm *g)
 enum fk_status gemm_list_init(struct gemm_list *l, struct tape *t, int64_t cap,
                               struct fk_error *err)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, one_thread);
+    tape_gemm_init();
     enum fk_status st = FK_OK;
     *l = (struct gemm_list){.cap = cap};
     l->gemms = tape_scratch(t, (size_t)cap, sizeof *l->gemms, &st, err);

@@ -5,6 +5,7 @@
 #define TAPE_TAPE_IMPL_H
 #include "src/base/clones.h"
 #include "src/base/fail.h"
+#include "src/tape/gemm.h"
 #include "src/tape/tape.h"
 
 struct param {
@@ -61,21 +62,6 @@ float *tape_grad_claim(struct tape *t, const struct tensor *x, bool *is_new, enu
 
 void *tape_scratch(struct tape *t, size_t n, size_t bytes, enum fk_status *st,
                    struct fk_error *err);
-
-/* gemm.c: C[m,n] = beta C + alpha op(A) op(B), row-major; a stride is a row's length in memory. */
-struct gemm {
-    bool ta, tb;
-    int64_t m, n, k;
-    float alpha;
-    const float *a;
-    int64_t lda;
-    const float *b;
-    int64_t ldb;
-    float beta;
-    float *c;
-    int64_t ldc;
-};
-void tape_gemm(const struct gemm *g); /* on the calling thread */
 
 /* Products that may run side by side: those of one lane run in the order of adding. */
 struct gemm_list {

@@ -50,7 +50,8 @@ static void put_families(const struct fk_mix *mix, struct buf *out)
 
 static const char *kind_of(const struct recipe_stage *s)
 {
-    return s->is_grpo ? "GRPO" : s->loss_on_prompt ? "next token, prompts too" : "next token";
+    if (s->is_grpo) return s->grpo.kind == GRPO_REJECTION ? "rejection sampling" : "GRPO";
+    return s->loss_on_prompt ? "next token, prompts too" : "next token";
 }
 
 static void put_stages(const struct run_facts *f, struct buf *out)

@@ -94,6 +94,32 @@ static double reward_of(const struct grpo *g, const struct group *group, const s
     return *is_right ? 1 : g->p.reward_format;
 }
 
+/* The reply of a group that rejection sampling keeps; -1: none is right. */
+static int64_t kept_reply(const struct grpo *g, const struct reply_of *replies)
+{
+    int64_t kept = -1, n_right = 0;
+    for (int64_t i = 0; i < g->p.group; i++) {
+        if (!replies[i].is_right) continue;
+        n_right++;
+        /* The i-th right one takes the place of those before it with the chance 1/i. */
+        bool takes = g->p.keep == GRPO_KEEP_RANDOM
+                   ? rng_u64(replies[i].r.seed, 0x6b656570, 0) % (uint64_t)n_right == 0
+                   : kept < 0 || replies[i].r.n_reply < replies[kept].r.n_reply;
+        if (takes) kept = i;
+    }
+    return kept;
+}
+
+static bool reject_all_but_one(struct grpo *g, struct reply_of *replies)
+{
+    int64_t kept = kept_reply(g, replies);
+    for (int64_t i = 0; i < g->p.group; i++) {
+        replies[i].is_masked = i != kept;
+        replies[i].advantage = i == kept;
+    }
+    return kept >= 0;
+}
+
 /* Rewards and advantages of a group's replies. False: they are all alike, nothing is to be learned. */
 static bool grade_group(struct grpo *g, struct group *group, struct reply_of *replies)
 {
@@ -109,6 +135,7 @@ static bool grade_group(struct grpo *g, struct group *group, struct reply_of *re
         n++;
     }
     group->right = n_right / (double)g->p.group;
+    if (g->p.kind == GRPO_REJECTION) return reject_all_but_one(g, replies);
     double mean = n ? sum / n : 0, var = n ? squares / n - mean * mean : 0;
     for (int64_t i = 0; i < g->p.group; i++) {
         struct reply_of *y = &replies[i];

@@ -8,6 +8,11 @@
  *   dapo      as grpo                               tokens count 1 / all tokens of the step
  * objective   sum over tokens of weight * min(rho A, clip(rho, 1 - clip_low, 1 + clip_high) A)
  *             - kl * weight * (ref/new - 1 - log(ref/new))              (k3; Schulman 2020)
+ *
+ * Rejection sampling shares the sampling: of a group one right reply is kept and trained on as a
+ * conversation, objective sum over its tokens of log p / all kept tokens of the update; a prompt without a
+ * right reply counts for nothing. That is supervised training on what the model itself got right.
+ *
  * rho is the probability of the token now over that when it was sampled: exactly 1 in the first update
  * after a sampling, which is checked. */
 #ifndef TRAIN_GRPO_H

@@ -2,6 +2,7 @@
  * grpo_grad.c - the gradient of the clipped objective: passes of as many replies as fit.
  *
  *   d/d logp of  w min(rho A, clip(rho) A)  =  w rho A      where not clipped, else 0
+ *   (rejection sampling: w)
  *   d/d logp of -w kl (q - 1 - log q), q = ref/new  =  w kl (q - 1) */
 #include <math.h>
 #include <string.h>
@@ -85,7 +86,8 @@ static double token_weight(const struct grpo *g, const struct rollout *r, int64_
     switch (g->p.kind) {
     case GRPO_GRPO: return 1 / ((double)n_replies * r->n_reply);
     case GRPO_DR_GRPO: return 1 / ((double)n_replies * (double)g->p.max_new);
-    case GRPO_DAPO: return 1 / (double)n_tokens;
+    case GRPO_DAPO:
+    case GRPO_REJECTION: return 1 / (double)n_tokens;
     }
     return 0;
 }
@@ -101,6 +103,10 @@ static enum fk_status reply_coef(struct grpo *g, const struct reply_of *y, const
             return fail(err, FK_ESTATE, "token %d of a reply has the log-probability %.9g in the "
                         "training pass and %.9g in the engine", t, (double)logp[t],
                         (double)y->r.logp[t]);
+        if (g->p.kind == GRPO_REJECTION) { /* plain log-likelihood: no ratio */
+            coef[t] = (float)weight;
+            continue;
+        }
         bool is_clipped = (a > 0 && rho > 1 + g->p.clip_high) || (a < 0 && rho < 1 - g->p.clip_low);
         double c = is_clipped ? 0 : rho * a;
         s->clipped += is_clipped;

@@ -5,10 +5,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum grpo_kind { GRPO_GRPO, GRPO_DR_GRPO, GRPO_DAPO };
+enum grpo_kind { GRPO_GRPO, GRPO_DR_GRPO, GRPO_DAPO, GRPO_REJECTION };
+
+/* Which of a prompt's right replies rejection sampling trains on. */
+enum grpo_keep { GRPO_KEEP_SHORTEST, GRPO_KEEP_RANDOM };
 
 struct grpo_params {
     enum grpo_kind kind;
+    enum grpo_keep keep;          /* of GRPO_REJECTION alone */
     int64_t n_prompts, group;     /* groups that count in a step; replies of each */
     int64_t max_new, n_parallel;
     double temperature;

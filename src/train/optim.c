@@ -44,6 +44,12 @@ CLONES static void update(float *restrict w, float *restrict g, float *restrict 
 void optim_adamw(struct train_params *p, const struct recipe_optim *o, double lr, double scale,
                  int64_t t)
 {
+    optim_step(p, o, NULL, lr, scale, t);
+}
+
+void optim_step(struct train_params *p, const struct recipe_optim *o, struct muon *muon, double lr,
+                double scale, int64_t t)
+{
     struct rates r = {.b1 = (float)o->beta1, .b2 = (float)o->beta2, .scale = (float)scale,
                       .eps = (float)o->eps};
     r.step = (float)(lr / (1 - pow(o->beta1, (double)t)));
@@ -52,6 +58,10 @@ void optim_adamw(struct train_params *p, const struct recipe_optim *o, double lr
         const struct param_item *it = &p->items[i];
         if (it->kind == PARAM_ROUTE_BIAS) {
             memset(p->grad + it->offset, 0, it->n * sizeof(float));
+            continue;
+        }
+        if (muon && muon_takes(it)) {
+            muon_update(muon, p, it, o->momentum, lr, o->weight_decay, scale);
             continue;
         }
         r.keep = it->kind == PARAM_MATRIX ? (float)(1 - lr * o->weight_decay) : 1.0f;

@@ -3,6 +3,7 @@
  * whole gradient, and the experts' routing bias (DeepSeek-V3, section 2.1.2). */
 #ifndef TRAIN_OPTIM_H
 #define TRAIN_OPTIM_H
+#include "src/train/muon.h"
 #include "src/train/params.h"
 #include "src/train/recipe.h"
 
@@ -15,6 +16,10 @@ double optim_grad_norm(const struct train_params *p);
  * Routing biases stay. The gradient is zeroed. */
 void optim_adamw(struct train_params *p, const struct recipe_optim *o, double lr, double scale,
                  int64_t t);
+
+/* The same with Muon for the matrices that it takes; AdamW alone where muon is NULL. */
+void optim_step(struct train_params *p, const struct recipe_optim *o, struct muon *muon, double lr,
+                double scale, int64_t t);
 
 /* bias[i] += rate where expert i got fewer tokens than the mean, -= rate where it got more. */
 void optim_route_bias(float *bias, const int64_t *load, int n_experts, double rate);

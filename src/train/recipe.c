@@ -61,6 +61,7 @@ static const struct field model_fields[] = {
 #undef AT
 #define AT(name) offsetof(struct recipe_optim, name)
 static const struct field optim_fields[] = {
+    {"momentum", REAL, AT(momentum), 0, 0.9999, 0.95},
     {"beta1", REAL, AT(beta1), 0, 0.9999, 0.9},
     {"beta2", REAL, AT(beta2), 0, 0.99999, 0.95},
     {"eps", REAL, AT(eps), 1e-16, 1, 1e-8},
@@ -97,8 +98,20 @@ static const struct field grpo_fields[] = {
     {"mask_overlong", BOOL, AT(mask_overlong), 0, 1, 0},
     {"level_up", REAL, AT(level_up), 0, 1, 0.9},
 };
+/* Rejection sampling: what of the above it has, under its own names. */
+static const struct field rejection_fields[] = {
+    {"prompts", INT, AT(n_prompts), 1, 1024, 32},
+    {"samples", INT, AT(group), 2, 256, 4},
+    {"max_new", INT, AT(max_new), 8, 8192, 384},
+    {"parallel", INT, AT(n_parallel), 1, 4096, 128},
+    {"temperature", REAL, AT(temperature), 0.01, 10, 1},
+    {"updates", INT, AT(n_updates), 1, 64, 1},
+    {"level_up", REAL, AT(level_up), 0, 1, 0.9},
+};
 #undef AT
 static const char *const grpo_variants[] = {"grpo", "dr_grpo", "dapo"};
+static const char *const optim_kinds[] = {"adamw", "muon"};
+static const char *const keeps[] = {"shortest", "random"};
 #define N(a) (sizeof(a) / sizeof(a)[0])
 
 struct reader {
@@ -267,26 +280,56 @@ static enum fk_status read_styles(const struct reader *r, json_t *v, struct fk_m
     return FK_OK;
 }
 
-/* {"variant": "dr_grpo", ...}: makes the stage one of reinforcement learning. */
-static enum fk_status read_grpo(const struct reader *r, json_t *o, struct recipe_stage *s)
+/* A word of a list; *out is its index. */
+static enum fk_status read_choice(const struct reader *r, const char *key, const json_t *v,
+                                  const char *const *words, size_t n, int *out)
+{
+    const char *name = json_string_value(v);
+    for (size_t i = 0; name && i < n; i++)
+        if (!strcmp(name, words[i])) {
+            *out = (int)i;
+            return FK_OK;
+        }
+    struct buf list;
+    buf_init(&list, 0, MEM_TRAIN);
+    for (size_t i = 0; i < n; i++)
+        buf_printf(&list, "%s%s", i == 0 ? "" : i + 1 == n ? " and " : ", ", words[i]);
+    enum fk_status st = fail(r->err, FK_EFORMAT, "%s: '%s' is none of %s", r->file, key,
+                             list.failed ? "the known ones" : list.data);
+    buf_fini(&list);
+    return st;
+}
+
+/* {"variant": "dr_grpo", ...} or, as "rejection", {"keep": "shortest", ...}: makes the stage one that
+ * learns from replies of its own. */
+static enum fk_status read_sampling(const struct reader *r, const char *where, json_t *o,
+                                    struct recipe_stage *s)
 {
     const char *key;
     json_t *v;
-    TRY(need_object(r, "grpo", o));
+    int word;
+    bool is_grpo = !strcmp(where, "grpo");
+    const struct field *fields = is_grpo ? grpo_fields : rejection_fields;
+    size_t n = is_grpo ? N(grpo_fields) : N(rejection_fields);
+    TRY(need_object(r, where, o));
+    if (s->is_grpo)
+        return fail(r->err, FK_EFORMAT, "%s: a stage has both 'grpo' and 'rejection'", r->file);
     s->is_grpo = true;
+    set_defaults(&s->grpo, fields, n);
+    s->grpo.kind = is_grpo ? GRPO_DR_GRPO : GRPO_REJECTION;
     json_object_foreach(o, key, v) {
-        const struct field *f = find(grpo_fields, N(grpo_fields), key);
+        const struct field *f = find(fields, n, key);
         if (f) {
             TRY(take(r, &s->grpo, f, v));
-            continue;
+        } else if (is_grpo && !strcmp(key, "variant")) {
+            TRY(read_choice(r, key, v, grpo_variants, N(grpo_variants), &word));
+            s->grpo.kind = (enum grpo_kind)word;
+        } else if (!is_grpo && !strcmp(key, "keep")) {
+            TRY(read_choice(r, key, v, keeps, N(keeps), &word));
+            s->grpo.keep = (enum grpo_keep)word;
+        } else {
+            return unknown(r, where, key);
         }
-        if (strcmp(key, "variant")) return unknown(r, "'grpo'", key);
-        const char *name = json_string_value(v);
-        size_t i = 0;
-        while (i < N(grpo_variants) && (!name || strcmp(name, grpo_variants[i]))) i++;
-        if (i == N(grpo_variants))
-            return fail(r->err, FK_EFORMAT, "%s: 'variant' is none of grpo, dr_grpo and dapo", r->file);
-        s->grpo.kind = (enum grpo_kind)i;
     }
     if (s->grpo.n_updates > s->grpo.n_prompts)
         return fail(r->err, FK_EFORMAT, "%s: 'updates' exceed 'prompts'", r->file);
@@ -299,14 +342,14 @@ static enum fk_status read_stage(const struct reader *r, json_t *o, struct recip
     json_t *v;
     set_defaults(s, stage_fields, N(stage_fields));
     set_defaults(&s->grpo, grpo_fields, N(grpo_fields));
-    s->grpo.kind = GRPO_DR_GRPO;
     fk_mix_defaults(&s->mix);
     TRY(need_object(r, "stages", o));
     json_object_foreach(o, key, v) {
         const struct field *f = find(stage_fields, N(stage_fields), key);
         if (f) TRY(take(r, s, f, v));
         else if (!strcmp(key, "name")) TRY(read_text(r, key, v, s->name, sizeof s->name));
-        else if (!strcmp(key, "grpo")) TRY(read_grpo(r, v, s));
+        else if (!strcmp(key, "grpo") || !strcmp(key, "rejection"))
+            TRY(read_sampling(r, key, v, s));
         else if (!strcmp(key, "families")) TRY(read_families(r, v, &s->mix));
         else if (!strcmp(key, "levels")) TRY(read_levels(r, v, &s->mix));
         else if (!strcmp(key, "styles")) TRY(read_styles(r, v, &s->mix));
@@ -337,6 +380,26 @@ static enum fk_status read_stages(const struct reader *r, json_t *v, struct reci
     return FK_OK;
 }
 
+static enum fk_status read_optimizer(const struct reader *r, json_t *o, struct recipe_optim *out)
+{
+    const char *key;
+    json_t *v;
+    int word;
+    TRY(need_object(r, "optimizer", o));
+    json_object_foreach(o, key, v) {
+        const struct field *f = find(optim_fields, N(optim_fields), key);
+        if (f) {
+            TRY(take(r, out, f, v));
+        } else if (!strcmp(key, "kind")) {
+            TRY(read_choice(r, key, v, optim_kinds, N(optim_kinds), &word));
+            out->kind = (enum optim_kind)word;
+        } else {
+            return unknown(r, "optimizer", key);
+        }
+    }
+    return FK_OK;
+}
+
 static enum fk_status read_top(const struct reader *r, json_t *o, struct recipe *out)
 {
     const char *key;
@@ -351,7 +414,7 @@ static enum fk_status read_top(const struct reader *r, json_t *o, struct recipe 
         else if (!strcmp(key, "model"))
             TRY(read_fields(r, key, v, &out->model, model_fields, N(model_fields)));
         else if (!strcmp(key, "optimizer"))
-            TRY(read_fields(r, key, v, &out->optim, optim_fields, N(optim_fields)));
+            TRY(read_optimizer(r, v, &out->optim));
         else if (!strcmp(key, "stages")) stages = v;
         else return unknown(r, "a recipe", key);
     }
@@ -438,24 +501,34 @@ static void print_mix(struct buf *b, const char *head, const struct fk_mix *mix)
     }
 }
 
+static void print_sampling(struct buf *b, const char *head, const struct grpo_params *p)
+{
+    char inner[48];
+    if (p->kind == GRPO_REJECTION) {
+        buf_printf(b, "%srejection.keep %s\n", head, keeps[p->keep]);
+        snprintf(inner, sizeof inner, "%srejection.", head);
+        print_fields(b, inner, p, rejection_fields, N(rejection_fields));
+        return;
+    }
+    buf_printf(b, "%sgrpo.variant %s\n", head, grpo_variants[p->kind]);
+    snprintf(inner, sizeof inner, "%sgrpo.", head);
+    print_fields(b, inner, p, grpo_fields, N(grpo_fields));
+}
+
 bool recipe_print(const struct recipe *r, struct buf *out)
 {
     buf_printf(out, "name %s\n", r->name);
     print_fields(out, "", r, top_fields, N(top_fields));
     buf_printf(out, "currency %s\n", r->currency);
     print_fields(out, "model.", &r->model, model_fields, N(model_fields));
+    buf_printf(out, "optimizer.kind %s\n", optim_kinds[r->optim.kind]);
     print_fields(out, "optimizer.", &r->optim, optim_fields, N(optim_fields));
     for (size_t i = 0; i < r->n_stages; i++) {
         char head[32];
         snprintf(head, sizeof head, "stage %zu.", i + 1);
         buf_printf(out, "%sname %s\n", head, r->stages[i].name);
         print_fields(out, head, &r->stages[i], stage_fields, N(stage_fields));
-        if (r->stages[i].is_grpo) {
-            buf_printf(out, "%sgrpo.variant %s\n", head, grpo_variants[r->stages[i].grpo.kind]);
-            snprintf(head, sizeof head, "stage %zu.grpo.", i + 1);
-            print_fields(out, head, &r->stages[i].grpo, grpo_fields, N(grpo_fields));
-            snprintf(head, sizeof head, "stage %zu.", i + 1);
-        }
+        if (r->stages[i].is_grpo) print_sampling(out, head, &r->stages[i].grpo);
         print_mix(out, head, &r->stages[i].mix);
     }
     return !out->failed;

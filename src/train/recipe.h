@@ -25,7 +25,11 @@ struct recipe_model {
     bool tied;        /* the head is the embedding */
 };
 
+enum optim_kind { OPTIM_ADAMW, OPTIM_MUON };
+
 struct recipe_optim {
+    enum optim_kind kind;
+    double momentum;  /* of Muon's matrices */
     double beta1, beta2, eps, weight_decay, clip;
     double balance;   /* coefficient of the sequence balance loss */
     double bias_rate; /* step of the routing bias */
@@ -38,7 +42,8 @@ struct recipe_stage {
     double lr, lr_end;          /* lr_end: share of lr that is left at the end of the decay */
     int64_t n_warmup, n_decay;  /* steps */
     bool loss_on_prompt;
-    bool is_grpo;               /* else next-token training on the mix */
+    bool is_grpo;               /* learns from replies of its own (GRPO, or rejection sampling); else
+                                 * next-token training on the mix */
     struct grpo_params grpo;
     struct fk_mix mix;
 };

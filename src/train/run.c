@@ -41,7 +41,7 @@ static enum fk_status update(struct run *r, const struct recipe_stage *stage)
                     r->s.step + 1);
     double scale = r->grad_norm > o->clip ? o->clip / r->grad_norm : 1;
     r->lr = recipe_lr(stage, (int64_t)r->s.stage_step);
-    optim_adamw(&l->params, o, r->lr, scale, (int64_t)r->s.step + 1);
+    optim_step(&l->params, o, r->muon, r->lr, scale, (int64_t)r->s.step + 1);
     learner_balance(l, o->bias_rate);
     return FK_OK;
 }
@@ -212,6 +212,7 @@ static enum fk_status open_learner(struct run *r)
     if (!run_path(r, "fresh.gguf", path)) return fail(r->err, FK_EINVAL, "the path is too long");
     if (!r->p->resume || stat(path, &sb)) TRY(fresh_write(&r->recipe, r->book, path, r->err));
     TRY(learner_open(&r->learner, path, r->p->n_threads, max_tokens, r->err));
+    if (r->recipe.optim.kind == OPTIM_MUON) TRY(muon_create(&r->muon, &r->learner.params, r->err));
     snprintf(r->machine, sizeof r->machine, "%s, %d threads, %s", device_isa(r->learner.device),
              device_n_threads(r->learner.device), openblas_get_corename());
     return pack_init(&r->pack, r->learner.model->tokenizer, r->book, max_tokens,
@@ -268,6 +269,7 @@ enum fk_status fk_train(const struct fk_train_params *p, struct fk_error *err)
     journal_close(&r->journal);
     devset_destroy(&r->dev);
     grpo_destroy(&r->grpo);
+    muon_destroy(&r->muon);
     pack_fini(&r->pack);
     learner_close(&r->learner);
     fk_book_close(r->book);

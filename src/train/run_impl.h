@@ -8,6 +8,7 @@
 #include "src/train/grpo.h"
 #include "src/train/journal.h"
 #include "src/train/learner.h"
+#include "src/train/muon.h"
 #include "src/train/page.h"
 
 #define RUN_MAX_PATH 4096
@@ -29,6 +30,7 @@ struct run {
     double eval_seconds;          /* of this start, in begun's clock: no time of training */
     int64_t n_tokens_before, n_steps_here;
     double lr, grad_norm;
+    struct muon *muon;            /* NULL: AdamW for everything */
     struct learner_sums sums;     /* of the last batch */
     struct grpo *grpo;            /* of a stage that has one */
     struct grpo_stats grpo_stats;

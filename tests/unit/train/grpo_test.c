@@ -180,6 +180,68 @@ static void test_curriculum(void **state)
     close_school(&s);
 }
 
+static double mean_logp(struct school *s, const struct reply_of *y)
+{
+    struct pass_doc doc = {y->r.tokens, y->is_target, y->r.n_prompt + y->r.n_reply};
+    double sum = 0;
+    OK(pass_forward(s->learner.pass, &doc, 1, err));
+    for (int t = 0; t < y->r.n_reply; t++) sum += (double)pass_logp(s->learner.pass)[t];
+    return sum / y->r.n_reply;
+}
+
+/* The gradient of rejection sampling is that of supervised training on the kept replies, and no
+ * other: one is kept of each group, right, the shortest or any. */
+static void test_rejection(void **state)
+{
+    (void)state;
+    for (enum grpo_keep keep = GRPO_KEEP_SHORTEST; keep <= GRPO_KEEP_RANDOM; keep++) {
+        struct school s;
+        struct ckpt_state st = {0};
+        struct grpo_stats stats;
+        int n_tokens = 0, n_kept = 0;
+        open_school(&s, 1);
+        teach(&s, 150);
+        struct grpo *g = new_grpo(&s, GRPO_REJECTION, 0, 64, 1);
+        g->p.keep = keep;
+        for (int tries = 0; tries < 40 && !g->n_groups; tries++)
+            OK(grpo_sample(g, &s.mix, 5 + (uint64_t)tries, &st, &stats, err));
+        assert_true(g->n_groups > 0);
+        double loss = 0, drop = 0;
+        for (int i = 0; i < g->n_groups; i++) {
+            const struct reply_of *kept = NULL;
+            for (int k = 0; k < g->p.group; k++) {
+                const struct reply_of *y = &g->replies[i * g->p.group + k];
+                if (y->is_masked) continue;
+                assert_null(kept);
+                kept = y;
+            }
+            assert_non_null(kept);
+            assert_true(kept->is_right && kept->advantage == 1);
+            for (int k = 0; keep == GRPO_KEEP_SHORTEST && k < g->p.group; k++)
+                if (g->replies[i * g->p.group + k].is_right)
+                    assert_true(g->replies[i * g->p.group + k].r.n_reply >= kept->r.n_reply);
+            loss -= mean_logp(&s, kept) * kept->r.n_reply;
+            n_tokens += kept->r.n_reply;
+            n_kept++;
+        }
+        assert_int_equal(n_kept, g->n_groups);
+        assert_int_equal(stats.n_tokens, n_tokens);
+        memset(s.learner.params.grad, 0, s.learner.params.n_floats * sizeof(float));
+        OK(grpo_gradient(g, 0, 0, &stats, err));
+        /* Along the gradient the mean loss of the kept tokens falls by its squared norm. */
+        double norm = optim_grad_norm(&s.learner.params), step = 1e-3 / norm;
+        for (size_t i = 0; i < s.learner.params.n_floats; i++)
+            s.learner.params.w[i] -= (float)step * s.learner.params.grad[i];
+        for (int i = 0; i < g->n_groups * g->p.group; i++)
+            if (!g->replies[i].is_masked) drop -= mean_logp(&s, &g->replies[i]) * g->replies[i].r.n_reply;
+        drop = (loss - drop) / n_tokens;
+        if (fabs(drop - step * norm * norm) > 0.1 * step * norm * norm)
+            fail_msg("the loss fell by %g, not by %g", drop, step * norm * norm);
+        grpo_destroy(&g);
+        close_school(&s);
+    }
+}
+
 /* A short recipe with a stage of each kind; the second with a KL term and two updates a sampling. */
 static const char two_kinds[] =
     "{\"seed\": 7, \"checkpoint_steps\": 100, \"vocab_sample\": 400,"
@@ -189,7 +251,10 @@ static const char two_kinds[] =
     " \"families\": {\"add\": 1}, \"levels\": [1, 0, 0, 0, 0], \"styles\": [0, 1, 0]},"
     " {\"name\": \"rl\", \"steps\": 4, \"batch_tokens\": 512, \"lr\": 1e-3, \"warmup\": 0,"
     " \"families\": {\"add\": 1}, \"grpo\": {\"variant\": \"dapo\", \"prompts\": 2, \"group\": 6,"
-    " \"max_new\": 40, \"updates\": 2, \"kl\": 0.01}}]}";
+    " \"max_new\": 40, \"updates\": 2, \"kl\": 0.01}},"
+    " {\"name\": \"kept\", \"steps\": 3, \"batch_tokens\": 512, \"lr\": 1e-3, \"warmup\": 0,"
+    " \"families\": {\"add\": 1}, \"rejection\": {\"prompts\": 4, \"samples\": 4, \"max_new\": 40,"
+    " \"keep\": \"random\"}}]}";
 
 static enum fk_status train(const char *dir, int resume, int64_t max_steps, struct fk_error *err)
 {
@@ -214,6 +279,7 @@ static void test_resume(void **state)
     OK(train(whole, 0, 0, err));
     assert_int_equal(train(broken, 0, 14, &e), FK_ECANCELLED);
     assert_int_equal(train(broken, 1, 1, &e), FK_ECANCELLED);
+    assert_int_equal(train(broken, 1, 2, &e), FK_ECANCELLED); /* inside the third stage */
     OK(train(broken, 1, 0, err));
     char *a = desk_read(desk_path(whole, "model.gguf"), &n_a);
     char *b = desk_read(desk_path(broken, "model.gguf"), &n_b);
@@ -231,6 +297,7 @@ int main(void)
         cmocka_unit_test(test_same_bits),
         cmocka_unit_test(test_learns),
         cmocka_unit_test(test_curriculum),
+        cmocka_unit_test(test_rejection),
         cmocka_unit_test(test_resume),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -51,6 +51,11 @@ static void refuses_with_a_sentence(void **state)
         {"{\"stages\": [{\"steps\": 5, \"warmup\": 0, \"levels\": [1, 2]}]}", "5 weights"},
         {"{\"stages\": [{\"steps\": 5, \"warmup\": 0, \"styles\": [0, 0, 0]}]}", "all 0"},
         {"{\"stages\": [{\"steps\": 5, \"warmup\": 0, \"langs\": [-1, 2]}]}", "no weight"},
+        {"{\"stages\": [{\"steps\": 5, \"warmup\": 0, \"grpo\": {\"variant\": \"ppo\"}}]}", "none of grpo, dr_grpo and dapo"},
+        {"{\"stages\": [{\"steps\": 5, \"warmup\": 0, \"rejection\": {\"keep\": 1}}]}", "none of shortest and random"},
+        {"{\"stages\": [{\"steps\": 5, \"warmup\": 0, \"rejection\": {\"group\": 4}}]}", "rejection has no key 'group'"},
+        {"{\"stages\": [{\"steps\": 5, \"warmup\": 0, \"rejection\": {}, \"grpo\": {}}]}", "both"},
+        {"{\"stages\": [{\"steps\": 5, \"warmup\": 0, \"rejection\": {\"prompts\": 2, \"updates\": 3}}]}", "exceed"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
