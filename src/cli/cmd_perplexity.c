@@ -162,8 +162,13 @@ static int report(struct judge *j)
     double n = (double)j->n_tokens, nll = j->sum / n, ppl = exp(nll);
     double variance = j->sum_squares / n - nll * nll;
     double error = n > 1 && variance > 0 ? ppl * sqrt(variance / (n - 1)) : 0;
-    double kl_mean = 0, kl_p99 = 0, agree = 0;
+    double kl_mean = 0, kl_error = 0, kl_p99 = 0, agree = 0;
     if (j->kl) {
+        for (size_t i = 0; i < j->n_tokens; i++) {
+            double d = (double)j->kl[i] - j->kl_sum / n;
+            kl_error += d * d;
+        }
+        kl_error = n > 1 ? sqrt(kl_error / (n * (n - 1))) : 0;
         qsort(j->kl, j->n_tokens, sizeof *j->kl, by_size);
         kl_mean = j->kl_sum / n;
         kl_p99 = (double)j->kl[(size_t)(0.99 * (n - 1) + 0.5)];
@@ -173,7 +178,8 @@ static int report(struct judge *j)
         printf("ppl %.4f +- %.4f (nll %.6f, %zu tokens in %zu windows of %zu, %.1f s)\n", ppl, error,
                nll, j->n_tokens, j->n_windows, j->n_ctx, j->seconds);
         if (j->kl)
-            printf("kl_mean %.6f, kl_p99 %.6f, top1_agreement %.4f\n", kl_mean, kl_p99, agree);
+            printf("kl_mean %.6f +- %.6f, kl_p99 %.6f, top1_agreement %.4f\n", kl_mean, kl_error,
+                   kl_p99, agree);
         return term_finish(0);
     }
     json_t *o = json_object();
@@ -184,6 +190,7 @@ static int report(struct judge *j)
               json_put(o, "ctx", json_count(j->n_ctx)) &&
               json_put(o, "seconds", json_num(j->seconds)) &&
               (!j->kl || (json_put(o, "kl_mean", json_num(kl_mean)) &&
+                         json_put(o, "kl_error", json_num(kl_error)) &&
                           json_put(o, "kl_p99", json_num(kl_p99)) &&
                           json_put(o, "top1_agreement", json_num(agree))));
     if (!ok) {

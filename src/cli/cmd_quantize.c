@@ -41,6 +41,7 @@ static enum fk_status run(const struct args *a, struct fk_quantize_params *p, ch
     p->max_tokens = a->max_tokens;
     p->plan = a->plan;
     p->bpw = (double)a->bpw;
+    p->imatrix = a->imatrix;
     if (a->size) {
         enum fk_status st = parse_size(a->size, &p->size_bytes, err);
         if (st) return st;

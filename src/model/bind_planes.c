@@ -44,6 +44,7 @@ static enum fk_status read_side(struct planes *p, struct planes_sizes *s, const 
     *p = (struct planes){.n_cols = (int64_t)head.n_cols, .n_rows = (int64_t)head.n_rows,
                          .n_mats = (int64_t)head.n_mats, .plan = head.plan,
                          .tables = head.tables};
+    memcpy(p->loss, head.loss, sizeof p->loss);
     p->n_blocks = p->n_cols / PLANES_COLS;
     p->n_groups = (int64_t)s->n_groups / p->n_mats;
     p->rows = t->data + s->rows_at;

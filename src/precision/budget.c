@@ -4,7 +4,8 @@
  * Loss: with all else at the widest, a unit (one weight, or two that see the same input) is read at 3
  * and at 4 bits and the divergence from the widest read is measured. 2 and 6 bits follow from what whole
  * models lose at them: measuring them as well would double the time and moves little. Losses are added
- * up as if they did not meet; the plan's own divergence is measured at the end.
+ * up as if they did not meet; the plan's own divergence is measured at the end. Losses stay in the
+ * file, so that the next budget takes no measuring.
  * Choice: from the lowest width up, always the step that takes away most loss for a byte. On a convex
  * hull of each unit's points that is optimal but for the last step. */
 #include "src/precision/budget.h"
@@ -16,8 +17,6 @@
 #include "src/base/alloc.h"
 #include "src/base/fail.h"
 #include "src/precision/quantize.h"
-
-#define PLAN_AT 10 /* in a head: see tensor/planes.c */
 
 struct item {
     struct model_planes *w;
@@ -166,6 +165,19 @@ static enum fk_status measure_units(struct budget *b, const double *whole, struc
     return FK_OK;
 }
 
+/* What an earlier budget measured, if it did at all widths that are here. */
+static bool recall_units(struct budget *b)
+{
+    for (size_t i = 0; i < b->n_items; i++)
+        for (int w = 0; w < b->top; w++) {
+            double loss = (double)b->items[i].w->planes->loss[w];
+            b->units[b->items[i].unit].loss[w] = loss;
+            if (!(loss > 0)) return false;
+        }
+    for (size_t i = 0; i < b->n_units; i++) b->units[i].loss[b->top] = 0;
+    return true;
+}
+
 static enum fk_status write_plan(const struct budget *b, const char *path, struct fk_error *err)
 {
     enum fk_status st = FK_OK;
@@ -175,8 +187,13 @@ static enum fk_status write_plan(const struct budget *b, const char *path, struc
         char name[NAME_BYTES + 8];
         snprintf(name, sizeof name, "%s.s", b->items[i].w->name);
         const struct gguf_tensor *t = gguf_find_tensor(b->model->gguf, name);
-        uint8_t plan = (uint8_t)b->items[i].w->planes->plan;
-        if (!t || pwrite(fd, &plan, 1, (off_t)(t->offset + PLAN_AT)) != 1)
+        const struct budget_unit *u = &b->units[b->items[i].unit];
+        uint8_t plan = (uint8_t)b->items[i].w->planes->plan, bytes[4 * (PLANES_N - 1)];
+        float loss[PLANES_N - 1];
+        for (int k = 0; k < PLANES_N - 1; k++) loss[k] = (float)u->loss[k];
+        planes_loss_write(loss, bytes);
+        if (!t || pwrite(fd, &plan, 1, (off_t)(t->offset + PLANES_PLAN_AT)) != 1 ||
+            pwrite(fd, bytes, sizeof bytes, (off_t)(t->offset + PLANES_LOSS_AT)) != sizeof bytes)
             st = fail(err, FK_EIO, "writing the plan of %s failed: %s", path, strerror(errno));
     }
     if (st == FK_OK && fsync(fd)) st = fail(err, FK_EIO, "%s: %s", path, strerror(errno));
@@ -191,9 +208,10 @@ static enum fk_status choose(struct budget *b, struct fk_error *err)
     TRY(list_items(b, err));
     TRY(set_target(b, err));
     TRY(judge_base(b->judge, b->model, planes_bits(b->top), err));
-    for (int w = 0; w < b->top; w++)
+    bool is_known = recall_units(b);
+    for (int w = 0; w < b->top && !is_known; w++)
         TRY(judge_kl(b->judge, b->model, planes_bits(w), &whole[w], err));
-    TRY(measure_units(b, whole, err));
+    if (!is_known) TRY(measure_units(b, whole, err));
     double left = b->target - b->fixed;
     if (b->top < 2 || !budget_choose(b->units, b->n_units, 1, b->top, left))
         budget_choose(b->units, b->n_units, 0, b->top, left);

@@ -12,6 +12,7 @@
 #include "src/file/out_file.h"
 #include "src/precision/budget.h"
 #include "src/precision/calibrate.h"
+#include "src/precision/imatrix.h"
 
 #define HESSIAN_BYTES ((uint64_t)1 << 30)
 #define DAMP 0.1f
@@ -28,6 +29,7 @@ struct quantizer {
     struct device *device;
     struct calibration *calibration;
     struct judge *judge;
+    struct out_file imatrix;
     struct fk_quantize_report report;
     const char *text;
     size_t n_bytes, max_tokens;
@@ -119,6 +121,16 @@ static enum fk_status one_weight(struct quantizer *q, struct plane_weight *w, co
     return FK_OK;
 }
 
+static enum fk_status save_diagonal(struct quantizer *q, int tap, const float *h, struct fk_error *err)
+{
+    if (!q->params->imatrix) return FK_OK;
+    for (size_t k = 0; k < q->n; k++)
+        if (q->w[k].tap == tap)
+            TRY(imatrix_add(&q->imatrix, q->w[k].name, h, calibration_size(q->calibration, tap),
+                            calibration_n_tokens(q->calibration), err));
+    return FK_OK;
+}
+
 /* The weights of taps [first, first + n). */
 static enum fk_status weights_of_taps(struct quantizer *q, int first, int n, float **h,
                                       struct fk_error *err)
@@ -128,6 +140,8 @@ static enum fk_status weights_of_taps(struct quantizer *q, int first, int n, flo
                                             err);
     for (int i = 0; i < n && st == FK_OK; i++) {
         struct feedback f;
+        st = save_diagonal(q, first + i, h[i], err);
+        if (st != FK_OK) break;
         st = feedback_init(&f, h[i], calibration_size(q->calibration, first + i), DAMP, err);
         h[i] = NULL;
         if (st != FK_OK) break;
@@ -144,6 +158,9 @@ static enum fk_status with_calibration(struct quantizer *q, struct fk_error *err
                            err));
     for (size_t i = 0; i < q->n; i++) q->w[i].tap = calibration_tap(q->calibration, q->w[i].name);
     /* A tied head is read by its own name. */
+    size_t n_seen = 0;
+    for (size_t i = 0; i < q->n; i++) n_seen += q->w[i].tap >= 0;
+    if (q->params->imatrix) TRY(imatrix_begin(&q->imatrix, q->params->imatrix, n_seen, err));
     int n_taps = calibration_n_taps(q->calibration);
     float **h = mem_calloc((size_t)n_taps + 1, sizeof *h, MEM_MODEL);
     if (!h) return fail_nomem(err, (unsigned long long)n_taps * sizeof *h, "a calibration");
@@ -166,6 +183,7 @@ static enum fk_status with_calibration(struct quantizer *q, struct fk_error *err
         }
     }
     mem_free(h);
+    if (st == FK_OK && q->params->imatrix) st = out_file_commit(&q->imatrix, err);
     return st;
 }
 
@@ -284,9 +302,11 @@ enum fk_status quantize_run(const char *in, const char *out, const struct fk_qua
                             struct fk_error *err)
 {
     static const struct fk_quantize_params defaults;
-    struct quantizer q = {.params = params ? params : &defaults, .spool.fd = -1};
+    struct quantizer q = {.params = params ? params : &defaults, .spool.fd = -1,
+                          .imatrix = {.fd = -1, .folder_fd = -1}};
     kernels_select(&q.kernels, cpu_detect(), false);
     enum fk_status st = run(&q, in, out, err);
+    if (params && params->imatrix) out_file_abort(&q.imatrix);
     judge_destroy(&q.judge);
     calibration_destroy(&q.calibration);
     if (q.pool) pool_destroy(&q.pool);

@@ -6,9 +6,11 @@
  *    10  u8 plan, 5 zero bytes       16  u64 n_cols, n_rows, n_mats
  *    40  f32[5] unit                  60  i8 level2[4], level3[8], level4[16]
  *    88  i8 base[16], step6[16], step8[16]   136  u8 leaf_class[16]
- *   152  u32[5] crc of planes, u32 crc of rows and scales   176  80 zero bytes
+ *   152  u32[5] crc of planes, u32 crc of rows and scales
+ *   176  f32[4] loss                192  64 zero bytes
  * Refused: another magic, version or split; a plan other than 0, 2, 3, 4, 6 and 8; a level outside of
- * its range; a class above 3; a unit that is not finite; dimensions outside of 1 to 2^40 or columns that
+ * its range; a class above 3; a unit that is not finite; a loss that
+ * is negative or not finite; dimensions outside of 1 to 2^40 or columns that
  * are no multiple of 32. */
 #include "src/tensor/planes.h"
 #include <string.h>
@@ -86,6 +88,15 @@ static uint64_t get(const uint8_t *p, int n)
     return v;
 }
 
+void planes_loss_write(const float loss[PLANES_N - 1], uint8_t out[4 * (PLANES_N - 1)])
+{
+    for (int i = 0; i < PLANES_N - 1; i++) {
+        uint32_t u;
+        memcpy(&u, &loss[i], 4);
+        put(out + 4 * i, u, 4);
+    }
+}
+
 void planes_head_write(const struct planes_head *h, uint8_t out[PLANES_HEAD_BYTES])
 {
     const struct planes_tables *t = &h->tables;
@@ -93,7 +104,7 @@ void planes_head_write(const struct planes_head *h, uint8_t out[PLANES_HEAD_BYTE
     memcpy(out, "fkpl", 4);
     out[4] = 1;
     memcpy(out + 5, split, PLANES_N);
-    out[10] = (uint8_t)h->plan;
+    out[PLANES_PLAN_AT] = (uint8_t)h->plan;
     put(out + 16, h->n_cols, 8);
     put(out + 24, h->n_rows, 8);
     put(out + 32, h->n_mats, 8);
@@ -111,6 +122,7 @@ void planes_head_write(const struct planes_head *h, uint8_t out[PLANES_HEAD_BYTE
     memcpy(out + 120, t->step8, 16);
     memcpy(out + 136, t->leaf_class, 16);
     put(out + 172, h->crc_scales, 4);
+    planes_loss_write(h->loss, out + PLANES_LOSS_AT);
 }
 
 static const char *check_tables(const struct planes_tables *t)
@@ -136,7 +148,7 @@ const char *planes_head_read(struct planes_head *h, const uint8_t in[PLANES_HEAD
     if (memcmp(in, "fkpl", 4) != 0) return "no head of planes";
     if (in[4] != 1) return "a version of planes other than 1";
     if (memcmp(in + 5, split, PLANES_N) != 0) return "planes split other than 2 1 1 2 2";
-    h->plan = in[10];
+    h->plan = in[PLANES_PLAN_AT];
     if (h->plan && planes_bits(planes_index(h->plan)) != h->plan) return "a plan of no width there is";
     h->n_cols = get(in + 16, 8);
     h->n_rows = get(in + 24, 8);
@@ -154,6 +166,11 @@ const char *planes_head_read(struct planes_head *h, const uint8_t in[PLANES_HEAD
     memcpy(t->step8, in + 120, 16);
     memcpy(t->leaf_class, in + 136, 16);
     h->crc_scales = (uint32_t)get(in + 172, 4);
+    for (int i = 0; i < PLANES_N - 1; i++) {
+        uint32_t u = (uint32_t)get(in + PLANES_LOSS_AT + 4 * i, 4);
+        memcpy(&h->loss[i], &u, 4);
+        if (!(h->loss[i] >= 0 && h->loss[i] - h->loss[i] == 0)) return "a loss that is no number of nats";
+    }
     struct planes_sizes s;
     if (!planes_sizes(&s, h->n_cols, h->n_rows, h->n_mats)) return "dimensions that no planes have";
     return check_tables(t);

@@ -44,6 +44,7 @@ struct planes {
     const uint8_t *rows;  /* f16 [n_mats * n_groups * 8], little-endian */
     const uint8_t *prec;  /* bits by group [n_mats * n_groups], or NULL: all groups as `plan` says */
     int plan;             /* bits of all groups as the file plans; 0: all there is */
+    float loss[PLANES_N - 1]; /* see planes_head */
     struct planes_tables tables;
 };
 
@@ -87,7 +88,14 @@ struct planes_head {
     struct planes_tables tables;
     uint32_t crc[PLANES_N]; /* CRC-32C of each plane */
     uint32_t crc_scales;    /* of rows and scales */
+    /* Nats of divergence that reading it, and what shares its input, at 2, 3, 4 or 6 bits was measured to
+     * cost, from which plans are made; all 0: not measured. */
+    float loss[PLANES_N - 1];
 };
+/* Where plan and losses stand in a head: they may change in a file that is there. */
+#define PLANES_PLAN_AT 10
+#define PLANES_LOSS_AT 176
+void planes_loss_write(const float loss[PLANES_N - 1], uint8_t out[4 * (PLANES_N - 1)]);
 void planes_head_write(const struct planes_head *h, uint8_t out[PLANES_HEAD_BYTES]);
 /* NULL: fine; else what is wrong, in a few words for a sentence. */
 const char *planes_head_read(struct planes_head *h, const uint8_t in[PLANES_HEAD_BYTES]);

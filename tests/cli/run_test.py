@@ -104,6 +104,7 @@ class Tiny(Case):
         self.assertLess(again["kl_p99"], 1e-6)
         int8 = self.json(*args, "--kl-base", base, "--kv", "i8")
         self.assertGreater(int8["kl_mean"], 0)
+        self.assertTrue(0 < int8["kl_error"] < int8["kl_mean"])
         self.assertGreaterEqual(int8["kl_p99"], 0)
 
     def test_perplexity_by_hand(self):

@@ -210,9 +210,9 @@ static void test_hostile_heads(void **state)
     assert_non_null(t);
     uint64_t at = t->offset;
     gguf_close(&g);
-    /* magic, version, split, columns, rows, unit, level, base, class */
+    /* magic, version, split, columns, rows, unit, level, base, class, plan, loss */
     static const struct { int at, v; } pokes[] = {{0, 'x'}, {4, 9}, {6, 2}, {16, 64}, {24, 200},
-                                                   {43, 0xff}, {60, 100}, {88, 127}, {136, 7}};
+                                                   {43, 0xff}, {60, 100}, {88, 127}, {136, 7}, {10, 5}, {179, 0xbf}};
     for (size_t i = 0; i < sizeof pokes / sizeof *pokes; i++) {
         copy(whole, part, ends[5], at + (uint64_t)pokes[i].at, pokes[i].v);
         err.message[0] = 0;
@@ -249,6 +249,52 @@ static void test_plan(void **state)
     }
 }
 
+static uint32_t take(FILE *f)
+{
+    uint32_t v = 0;
+    for (int i = 0; i < 4; i++) v |= (uint32_t)getc(f) << 8 * i;
+    return v;
+}
+
+/* Every weight that was calibrated, in another tool's format, to the last byte. */
+static void test_imatrix(void **state)
+{
+    (void)state;
+    struct fk_error err = {0};
+    struct fk_quantize_params p;
+    char path[80];
+    snprintf(path, sizeof path, "%s/seen", folder);
+    fk_quantize_default_params(&p);
+    p.imatrix = path;
+    must(fk_quantize(source, part, &p, &err), &err);
+    FILE *f = fopen(path, "rb");
+    assert_non_null(f);
+    uint32_t n = take(f), n_up = 0;
+    assert_int_equal(n, 13); /* ffn_down has too odd a number of columns */
+    for (uint32_t i = 0; i < n; i++) {
+        char name[64] = "";
+        uint32_t length = take(f);
+        assert_true(length < sizeof name);
+        assert_int_equal(fread(name, 1, length, f), length);
+        assert_int_equal(take(f), 1);
+        uint32_t n_cols = take(f);
+        assert_true(n_cols && n_cols % 32 == 0);
+        n_up += strstr(name, "ffn_up") != NULL;
+        for (uint32_t k = 0; k < n_cols; k++) {
+            uint32_t u = take(f);
+            float v;
+            memcpy(&v, &u, 4);
+            assert_true(v >= 0 && v < 1e6f);
+        }
+    }
+    assert_int_equal(getc(f), EOF);
+    assert_int_equal(n_up, 2);
+    fclose(f);
+    unlink(path);
+    p.imatrix = "/nowhere/at/all";
+    assert_int_not_equal(fk_quantize(source, part, &p, &err), FK_OK);
+}
+
 static void test_refusals(void **state)
 {
     (void)state;
@@ -270,7 +316,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_widths_come_closer), cmocka_unit_test(test_cut_files),
         cmocka_unit_test(test_higher_planes_are_not_read), cmocka_unit_test(test_hostile_heads),
-        cmocka_unit_test(test_plan), cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_plan), cmocka_unit_test(test_imatrix),
+        cmocka_unit_test(test_refusals),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

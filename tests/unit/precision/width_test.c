@@ -249,6 +249,11 @@ static void budgets_are_kept(void **state)
         assert_true(fabs(active / r.plan_bpw - 1) < 0.04);
         assert_true(r.plan_kl < before);
         before = r.plan_kl;
+        /* A second budget goes by the losses that the file has now. */
+        int n_at[5];
+        memcpy(n_at, r.n_at, sizeof n_at);
+        assert_int_equal(fk_quantize(other, other, &p, &err), FK_OK);
+        assert_memory_equal(n_at, r.n_at, sizeof n_at);
         assert_true(access(other, R_OK) == 0);
     }
     /* What was there stays when a budget cannot be met. */
