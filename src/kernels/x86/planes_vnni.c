@@ -9,6 +9,7 @@
 #include <immintrin.h>
 #include <string.h>
 #include "src/kernels/variants.h"
+#include "src/kernels/x86/stream.h"
 
 struct luts {
     __m512i level; /* by index: 2, 3 or 4 bits in its lowest bits, or all 6 */
@@ -174,25 +175,23 @@ INLINE void mul_group(const struct planes *p, int i, const struct luts *t, int64
         store_rows(p, i, group, n_rows, acc[k], y + (size_t)k * y_stride);
 }
 
-/* One token, two groups: what belongs to the token is loaded once, and two chains run at a time. */
-INLINE void mul_pair(const struct planes *p, int i, const struct luts *t, int64_t group,
-                     int64_t n_rows, const struct acts *a, float *y)
+/* One token, whose every weight is read once: the planes of a group as so many streams, fetched ahead. */
+INLINE void mul_one(const struct planes *p, int i, const struct luts *t, int64_t group, int64_t n_rows,
+                    const struct acts *a, float *y)
 {
-    __m512 acc[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()};
+    __m512 acc = _mm512_setzero_ps();
     const float *d = (const float *)(const void *)(a->x + a->d);
     const int32_t *sum = (const int32_t *)(const void *)(a->x + a->sum);
     for (int64_t b = 0; b < p->n_blocks; b++) {
-        UNROLL for (int k = 0; k < 2; k++) {
-            size_t at = (size_t)((group + k) * p->n_blocks + b);
-            struct tile w;
-            decode(p, i, at, t, &w);
-            __m512i n = dot(&w, i, (const int8_t *)a->x + 32 * b, sum[b]);
-            acc[k] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(n),
-                                     _mm512_mul_ps(scales_of(p, at), _mm512_set1_ps(d[b])), acc[k]);
-        }
+        size_t at = (size_t)(group * p->n_blocks + b);
+        struct tile w;
+        planes_ahead(p, i, at);
+        decode(p, i, at, t, &w);
+        __m512i n = dot(&w, i, (const int8_t *)a->x + 32 * b, sum[b]);
+        acc = _mm512_fmadd_ps(_mm512_cvtepi32_ps(n),
+                              _mm512_mul_ps(scales_of(p, at), _mm512_set1_ps(d[b])), acc);
     }
-    store_rows(p, i, group, 8, acc[0], y);
-    store_rows(p, i, group + 1, n_rows - 8, acc[1], y + 8);
+    store_rows(p, i, group, n_rows, acc, y);
 }
 
 INLINE void mul(const struct planes *p, int i, int64_t group, int64_t n_rows, const void *x,
@@ -201,8 +200,7 @@ INLINE void mul(const struct planes *p, int i, int64_t group, int64_t n_rows, co
     struct luts t = make_luts(&p->tables, i);
     struct acts a = {x, x_row_bytes, act_q8_d(p->n_cols), act_q8_sum(p->n_cols)};
     if (n_x == 1)
-        for (; n_rows > 8; n_rows -= 16, group += 2, y += 16)
-            mul_pair(p, i, &t, group, n_rows, &a, y);
+        for (; n_rows > 0; n_rows -= 8, group++, y += 8) mul_one(p, i, &t, group, n_rows, &a, y);
     for (; n_rows > 0; n_rows -= 8, group++, y += 8) {
         int64_t k = 0;
         for (; k < n_x;) {

@@ -5,6 +5,7 @@
 #include <immintrin.h>
 #include <stdint.h>
 #include "src/kernels/variants.h"
+#include "src/tensor/planes.h"
 
 /* Called with every `step` bytes that a kernel is about to read, in order. In the middle of a page
  * it fetches the beginning of the next one: prefetchers of hardware follow a stream to the end of
@@ -33,6 +34,17 @@ INLINE void stream_ahead(const uint8_t *p, const size_t step)
     UNROLL
     for (size_t i = 0; i < step; i += 64)
         _mm_prefetch((const char *)p + STREAM_AHEAD + i, _MM_HINT_T2);
+}
+
+/* For tile `at` of planes 0..i: lines are asked for by the first tile that reaches into them. */
+INLINE void planes_ahead(const struct planes *p, int i, size_t at)
+{
+    stream_ahead(p->plane[0] + 64 * at, 64);
+    if (i > 2) stream_ahead(p->plane[3] + 64 * at, 64);
+    if (i > 3) stream_ahead(p->plane[4] + 64 * at, 64);
+    if (i > 0 && !(at & 1)) stream_ahead(p->plane[1] + 32 * at, 64);
+    if (i > 1 && (at & 1)) stream_ahead(p->plane[2] + 32 * at, 64);
+    if (!(at & 7)) stream_ahead((const uint8_t *)p->scales + 8 * at, 64);
 }
 
 #endif
