@@ -18,6 +18,13 @@ static void put_name(const char *s, struct buf *out)
     buf_putc(out, '`');
 }
 
+/* Of a path: where it lay on this machine is nobody's business. */
+static const char *last_part(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash && slash[1] ? slash + 1 : path;
+}
+
 static void put_made_of(const struct run_facts *f, struct buf *out)
 {
     const struct recipe *r = f->recipe;
@@ -29,11 +36,11 @@ static void put_made_of(const struct run_facts *f, struct buf *out)
                m->n_layers, m->n_dense_layers, m->n_heads, m->n_experts, m->n_experts_used,
                m->n_shared_experts, m->n_vocab, m->n_ctx);
     buf_puts(out, f->init ? "Began with the weights of " : "Began with random numbers");
-    if (f->init) put_name(f->init, out);
+    if (f->init) put_name(last_part(f->init), out);
     buf_printf(out, ", seed %" PRId64 ". %" PRId64 " steps, %.2f million tokens, of which %.2f million were "
                "targets. Puzzles and their thinking are made by the program; texts outside of them come from ",
                r->seed, f->step, (double)f->n_tokens / 1e6, (double)f->n_targets / 1e6);
-    if (f->data_dir) put_name(f->data_dir, out);
+    if (f->data_dir) put_name(last_part(f->data_dir), out);
     else buf_puts(out, "the short lists built in");
     buf_puts(out, ".\n\n");
 }

@@ -40,6 +40,10 @@ static struct axis y_axis(const struct chart *c)
             if (y < a.lo) a.lo = y;
             if (y > a.hi) a.hi = y;
         }
+    if (a.lo == a.hi && !c->is_log) { /* flat: a line in the middle */
+        a.lo = a.lo > 0 ? 0 : a.lo - 1;
+        a.hi = a.hi > 0 ? 2 * a.hi : a.hi + 1;
+    }
     if (!(a.lo <= a.hi)) a.lo = c->is_log ? 0.1 : 0, a.hi = 1;
     if (c->is_log) {
         a.lo *= 0.9;
@@ -127,7 +131,8 @@ static void put_points(const struct chart_line *l, const struct axis *a, double 
             y += l->y[i];
             n++;
         }
-        if (n)
+        /* A line of one point is that point twice: a dot. */
+        for (int i = 0; n && i < (l->n == 1 ? 2 : 1); i++)
             buf_printf(out, "%.1f,%.1f ", left + (x / n - x_min) / (x_max - x_min) * width,
                        top + (1 - share(a, y / n)) * height);
     }

@@ -2,6 +2,7 @@
  * page_test.c - the page of a run: what a model writes stays text, tags close, curves are curves, and any
  * allocation may fail. */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "src/train/card.h"
@@ -144,9 +145,11 @@ static void the_card_says_what_the_log_says(void **state)
     (void)state;
     set_up(&s);
     strcpy(s.r.name, "a`b");
+    s.f.data_dir = "/home/me/texts";
     buf_init(&b, 0, MEM_TRAIN);
     assert_true(card_write(&s.f, &b));
     assert_non_null(strstr(b.data, "# `a?b`\n"));
+    assert_non_null(strstr(b.data, "come from `texts`."));
     assert_non_null(strstr(b.data, "| add | 2 of 4 | 50.0 % | 15.0 to 85.0 |"));
     assert_non_null(strstr(b.data, s.r.sha256));
     assert_non_null(strstr(b.data, "\n1 CPU-hours"));
@@ -228,6 +231,23 @@ static void a_curve_keeps_its_ends_and_leaves_out_what_is_no_number(void **state
     buf_fini(&b);
 }
 
+static void one_point_is_a_dot(void **state)
+{
+    double x = 3, y = 67;
+    struct chart_line line = {"line", &x, &y, 1};
+    struct chart c = {.title = "t", .unit = "", .lines = &line, .n_lines = 1, .x_max = 6};
+    struct buf b;
+    (void)state;
+    buf_init(&b, 0, MEM_TRAIN);
+    chart_write(&c, &b);
+    double at[4] = {0};
+    const char *points = strstr(b.data, "points=\"");
+    assert_non_null(points);
+    assert_int_equal(sscanf(points, "points=\"%lf,%lf %lf,%lf", &at[0], &at[1], &at[2], &at[3]), 4);
+    assert_true(at[0] == at[2] && at[1] == at[3] && at[1] > 60 && at[1] < 100);
+    buf_fini(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -237,6 +257,7 @@ int main(void)
         cmocka_unit_test(the_card_says_what_the_log_says),
         cmocka_unit_test(an_empty_run_has_a_page),
         cmocka_unit_test(any_allocation_may_fail),
+        cmocka_unit_test(one_point_is_a_dot),
         cmocka_unit_test(a_curve_keeps_its_ends_and_leaves_out_what_is_no_number),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
