@@ -123,13 +123,14 @@ def main():
     ap.add_argument("--build", type=Path, default=ROOT / "build")
     ap.add_argument("--data", type=Path, required=True)
     ap.add_argument("--only", default="", help="comma list of perplexity, greedy, f16, scripts")
-    ap.add_argument("--models", default="smollm2,gemma3-270m", help="comma list of the two")
+    ap.add_argument("--models", default="smollm2,gemma3-270m", help="comma list of these and thinker")
     ap.add_argument("--bytes", type=int, default=0, help="of the text for perplexity; 0: all")
     ap.add_argument("--threads", type=int, default=2, help="for perplexity; 1 wastes least beside other work")
     a = ap.parse_args()
     build = a.build.resolve()
     only = set(filter(None, a.only.split(",")))
-    models = {n: ROOT / f".cache/models/{n}.gguf" for n in a.models.split(",")}
+    models = {n: ROOT / ("models" if n == "thinker" else ".cache/models") / f"{n}.gguf"
+              for n in a.models.split(",")}
     env = {**os.environ, "FIKR_MODELS": str(ROOT / ".cache/models")}
     for name, path in models.items():
         if not path.exists():
