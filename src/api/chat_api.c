@@ -183,7 +183,9 @@ static enum fk_status apply_thinking(const fk_model *m, const struct fk_chat_par
     bool ok = true, open = !p->no_generation_prompt && opens_think(r);
     if (!p->no_generation_prompt && m->has_thinking) {
         if (p->thinking == FK_THINK_OFF && open) {
-            ok = append_trusted(r, "\n</think>\n\n");
+            /* Behind a bare tag as src/engine/engine.c has it: no line ends that were never trained. */
+            bool bare = r->text.data[r->text.n - 1] == '>';
+            ok = append_trusted(r, bare ? "</think>" : "\n</think>\n\n");
             open = false;
         } else if (p->thinking == FK_THINK_ON && !open && !strstr(source, "enable_thinking")) {
             ok = append_trusted(r, "<think>\n");

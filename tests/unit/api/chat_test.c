@@ -97,6 +97,7 @@ static void thinking_is_opened_and_closed(void **state)
     (void)state;
     static char opening[] =
         "{{ messages[0].content }}{% if add_generation_prompt %}A:<think>\n{% endif %}",
+                bare[] = "{{ messages[0].content }}{% if add_generation_prompt %}A:<think>{% endif %}",
                 leaving[] = "{{ messages[0].content.split('<think>')[0] }}A:",
                 asking[] = "{{ messages[0].content }}A:{% if enable_thinking is defined and not "
                            "enable_thinking %}<think></think>{% endif %}";
@@ -109,6 +110,8 @@ static void thinking_is_opened_and_closed(void **state)
         {opening, FK_THINK_AUTO, 0, 1, "x<think>A:<think>\n"},
         {opening, FK_THINK_ON, 0, 1, "x<think>A:<think>\n"},
         {opening, FK_THINK_OFF, 0, 0, "x<think>A:<think>\n\n</think>\n\n"},
+        {bare, FK_THINK_ON, 0, 1, "x<think>A:<think>"},
+        {bare, FK_THINK_OFF, 0, 0, "x<think>A:<think></think>"},
         {opening, FK_THINK_AUTO, 1, 0, "x<think>"}, /* the message's own tag opens nothing */
         {leaving, FK_THINK_AUTO, 0, 0, "xA:"},
         {leaving, FK_THINK_ON, 0, 1, "xA:<think>\n"},
