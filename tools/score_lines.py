@@ -29,16 +29,16 @@ def main():
     if len(verdicts) != len(asked):
         raise SystemExit(f"{len(verdicts)} verdicts for {len(asked)} replies")
     right = 0
-    for a, verdict in zip(asked, verdicts):
-        if a["want"]:
-            good, verdict = a["reply"] == a["want"], f"wrong: {a['want']}"
+    for said, verdict in zip(asked, verdicts):
+        if said["want"]:
+            good, verdict = said["reply"] == said["want"], f"wrong: {said['want']}"
         elif verdict == "none":
-            good = "/model smollm2" in a["reply"]
+            good = "/model smollm2" in said["reply"]
         else:
             good = verdict.startswith("right")
         right += good
         if not good:
-            print(f"{verdict:28} {a['prompt']!r}: {a['reply']!r}")
+            print(f"{verdict:28} {said['prompt']!r}: {said['reply']!r}")
     print(f"{right} of {len(asked)} right")
 
 

@@ -190,7 +190,7 @@ static int report(struct judge *j)
               json_put(o, "ctx", json_count(j->n_ctx)) &&
               json_put(o, "seconds", json_num(j->seconds)) &&
               (!j->kl || (json_put(o, "kl_mean", json_num(kl_mean)) &&
-                         json_put(o, "kl_error", json_num(kl_error)) &&
+                          json_put(o, "kl_error", json_num(kl_error)) &&
                           json_put(o, "kl_p99", json_num(kl_p99)) &&
                           json_put(o, "top1_agreement", json_num(agree))));
     if (!ok) {
