@@ -48,6 +48,9 @@ struct fk_session_params {
     void *reserved[8];
 };
 FK_API void fk_session_default_params(struct fk_session_params *p);
+/* The defaults with the sampling that the file recommends (its keys general.sampling.temp, top_k, top_p,
+ * min_p, penalty_repeat, penalty_last_n; a value out of bounds is passed over). m may be NULL. */
+FK_API void fk_session_model_params(const fk_model *m, struct fk_session_params *p);
 
 /* Copies what params points to. params may be NULL. */
 FK_API enum fk_status fk_session_create(fk_session **out, fk_engine *e,

@@ -1,7 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0
  * session_api.c - fk_session: checks arguments, calls the engine room. */
+#include "src/api/handles.h"
 #include "src/base/fail.h"
 #include "src/engine/session.h"
+
+static void take_float(const struct gguf *g, const char *key, double min, double max, float *out)
+{
+    double v = *out;
+    if (!gguf_get_f64(g, key, false, min, max, &v, NULL)) *out = (float)v;
+}
+
+static void take_int(const struct gguf *g, const char *key, int *out)
+{
+    int64_t v = *out;
+    if (!gguf_get_int(g, key, false, 0, 1 << 24, &v, NULL)) *out = (int)v;
+}
+
+void fk_session_model_params(const fk_model *m, struct fk_session_params *p)
+{
+    fk_session_default_params(p);
+    if (!m || !p) return;
+    struct fk_sampling *s = &p->sampling;
+    take_float(m->gguf, "general.sampling.temp", 0, 100, &s->temperature);
+    take_float(m->gguf, "general.sampling.top_p", 0, 1, &s->top_p);
+    take_float(m->gguf, "general.sampling.min_p", 0, 1, &s->min_p);
+    take_float(m->gguf, "general.sampling.penalty_repeat", 0.01, 100, &s->repeat_penalty);
+    take_int(m->gguf, "general.sampling.top_k", &s->top_k);
+    take_int(m->gguf, "general.sampling.penalty_last_n", &s->penalty_last_n);
+}
 
 enum fk_status fk_session_create(fk_session **out, fk_engine *e,
                                  const struct fk_session_params *params, struct fk_error *err)

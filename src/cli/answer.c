@@ -33,11 +33,16 @@ const char *answer_finish_name(enum fk_finish f)
     return (unsigned)f < sizeof names / sizeof names[0] ? names[f] : "unknown";
 }
 
-void answer_params(const struct args *a, struct fk_session_params *p)
+void answer_params(const struct args *a, const fk_model *m, struct fk_session_params *p)
 {
-    fk_session_default_params(p);
-    p->sampling = a->sampling;
-    p->sampling.seed = a->seed;
+    fk_session_model_params(m, p);
+    struct fk_sampling *s = &p->sampling;
+    if (a->temp_given) s->temperature = a->sampling.temperature;
+    if (a->top_k_given) s->top_k = a->sampling.top_k;
+    if (a->top_p_given) s->top_p = a->sampling.top_p;
+    if (a->min_p_given) s->min_p = a->sampling.min_p;
+    if (a->penalty_given) s->repeat_penalty = a->sampling.repeat_penalty;
+    s->seed = a->seed;
     p->max_tokens = a->n_tokens;
     p->thinking = a->think;
     p->think_budget = a->think_budget;

@@ -25,7 +25,7 @@ enum fk_status answer_run(struct answer *r, fk_session *s, const int32_t *ids, s
 
 const char *answer_finish_name(enum fk_finish f); /* "stop", "length", ... */
 
-/* The session's parameters as the options say. */
-void answer_params(const struct args *a, struct fk_session_params *p);
+/* The session's parameters: as the options say, where they say nothing as m's file recommends. */
+void answer_params(const struct args *a, const fk_model *m, struct fk_session_params *p);
 
 #endif

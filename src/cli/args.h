@@ -56,7 +56,7 @@ struct args {
     enum fk_thinking think;
     int think_budget;
     struct fk_sampling sampling;
-    bool temp_given;
+    bool temp_given, top_k_given, top_p_given, min_p_given, penalty_given; /* else: the model's */
 
     bool tensors;
     bool decode, no_special, special;

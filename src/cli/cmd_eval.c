@@ -97,7 +97,7 @@ static enum fk_status run(struct eval *e, struct fk_error *err)
     if (a->out) TRY(output_open(&e->out, a->out, err));
     r.model = e->opened.model;
     r.engine = e->opened.engine;
-    answer_params(a, &r.params);
+    answer_params(a, r.model, &r.params);
     r.params.progress = NULL;
     if (!a->temp_given) r.params.sampling.temperature = a->samples > 1 ? 1 : 0;
     TRY(eval_run(&r, e->counts, err));

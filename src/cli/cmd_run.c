@@ -133,7 +133,7 @@ static int run_once(const struct args *a)
     TRY_GOTO(make_ids(a, o.model, &prompt, &ids, &n_ids, &opens_thinking, &err), done);
     opened_params(a, &ep);
     TRY_GOTO(opened_engine(&o, &ep, &err), done);
-    answer_params(a, &sp);
+    answer_params(a, o.model, &sp);
     TRY_GOTO(fk_session_create(&s, o.engine, &sp, &err), done);
     st = answer_run(&r, s, ids, n_ids, opens_thinking, &err);
 done:;

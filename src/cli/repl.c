@@ -278,7 +278,7 @@ static enum fk_status begin(struct repl *r, struct fk_error *err)
     TRY(talk_template(a->chat_template, &r->template_text, err));
     TRY(opened_model(&r->opened, a->model, false, err));
     opened_params(a, &r->engine_params);
-    answer_params(a, &r->params);
+    answer_params(a, r->opened.model, &r->params);
     TRY(repl_open_session(r, err));
     TRY(talk_set_system(&r->talk, a->system, err));
     char *path = history_path();

@@ -51,7 +51,7 @@ static void do_regen(struct repl *r, const char *rest)
     }
     r->n_regens++;
     if (r->params.sampling.temperature <= 0)
-        fputs("(--temp 0 always gives the same reply)\n", stdout);
+        fputs("(at temperature 0 the reply is always the same; --temp changes that)\n", stdout);
     repl_answer(r);
 }
 

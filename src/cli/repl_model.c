@@ -8,6 +8,7 @@
 #include "src/base/alloc.h"
 #include "src/base/buf.h"
 #include "src/base/fail.h"
+#include "src/cli/answer.h"
 #include "src/cli/catalog.h"
 #include "src/cli/line.h"
 #include "src/cli/pull.h"
@@ -96,10 +97,15 @@ static enum fk_status change(struct repl *r, const char *name, struct fk_error *
     struct opened next = {0}, before = r->opened;
     fk_session *old_session = r->session;
     TRY(opened_model(&next, name, false, err));
+    struct fk_sampling old_sampling = r->params.sampling;
+    struct fk_session_params as_next;
+    answer_params(r->args, next.model, &as_next);
+    r->params.sampling = as_next.sampling;
     r->opened = next;
     r->session = NULL;
     enum fk_status st = repl_open_session(r, err);
     if (st) {
+        r->params.sampling = old_sampling;
         next = r->opened;
         r->opened = before;
         r->session = old_session;

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "src/base/fail.h"
+#include "src/convert/recommended.h"
 #include "src/convert/vocab_in.h"
 #include "src/model/blocks.h"
 
@@ -83,6 +84,7 @@ static enum fk_status folder_to_gguf(const char *in, const char *out, enum dtype
     if (status == FK_OK) status = gguf_writer_create(&w, 32, err);
     base_name(in, name, sizeof name);
     if (status == FK_OK) status = hf_put_keys(&config, w, name, plan_main_dtype(&plan), err);
+    if (status == FK_OK) status = recommended_put_keys(in, w, err);
     if (status == FK_OK) {
         vocab_in_put(&vocab, w);
         status = write_gguf(w, &plan, out, params, err);

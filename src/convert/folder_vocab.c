@@ -7,6 +7,7 @@
 #include "src/base/fail.h"
 #include "src/base/utf8.h"
 #include "src/convert/convert.h"
+#include "src/convert/recommended.h"
 #include "src/convert/vocab_in.h"
 #include "src/file/le.h"
 
@@ -343,6 +344,7 @@ static enum fk_status put_generation(const struct vocab_out *v)
         json_object_set_new(o, "bos_token_id", json_integer(id));
     if ((id = id_of(v, "tokenizer.ggml.padding_token_id")) >= 0)
         json_object_set_new(o, "pad_token_id", json_integer(id));
+    recommended_put_json(v->g, o);
     return put_tree(v, "generation_config.json", o);
 }
 

@@ -11,6 +11,7 @@
 
 #define MAX_PATH 4096
 #define CHUNK 4096
+#define TEMPERATURE_KEY "general.sampling.temp"
 
 struct source {
     const float *x;
@@ -37,6 +38,8 @@ static enum fk_status write_all(struct gguf_writer *w, const struct train_params
 {
     for (size_t i = 0; i < gguf_n_kv(fresh); i++) gguf_put_kv(w, gguf_kv_at(fresh, i));
     gguf_put_u32(w, "general.file_type", 1); /* mostly F16 */
+    /* Puzzles have one right answer, and the greedy one is right most often. */
+    if (!gguf_find(fresh, TEMPERATURE_KEY)) gguf_put_f32(w, TEMPERATURE_KEY, 0);
     for (size_t i = 0; i < p->n_items; i++) {
         const struct param_item *it = &p->items[i];
         const struct gguf_tensor *t = gguf_find_tensor(fresh, it->name);

@@ -205,5 +205,6 @@ void tiny_vocab(const char *folder)
              "{\"bos_token\":\"<|begin|>\",\"eos_token\":{\"content\":\"<tool>\"},\"add_bos_token\":true,"
              "\"chat_template\":[{\"name\":\"tool_use\",\"template\":\"T\"},{\"name\":\"default\","
              "\"template\":\"D\"}]}");
-    tiny_put(folder, "generation_config.json", "{\"eos_token_id\":[8,9]}");
+    tiny_put(folder, "generation_config.json",
+             "{\"eos_token_id\":[8,9],\"temperature\":0.6,\"top_k\":20,\"top_p\":7}");
 }
