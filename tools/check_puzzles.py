@@ -113,11 +113,11 @@ def solve_prompt(p):
     if family == "div":
         a, b = (v[1], v[0]) if "into" in low else (v[0], v[1])
         if re.search(r"mod|remainder|left over|%|باقي|يبقى|الباقي", low) and not re.search(
-                r"with *(the)? *remainder|مع الباقي|divide[^a-z]*\d.*with", low):
+                r"with *(the)? *remainder|مع +الباقي|divide[^a-z]*\d.*with", low):
             return str(a % b)
         return str(a // b) + (f" r {a % b}" if a % b else "")
     if family == "sort":
-        down = re.search(r"desc|largest +to|high +to|big +to|decreasing|reverse|تنازل|الأكبر إلى", low)
+        down = re.search(r"desc|largest +to|high +to|big +to|decreasing|reverse|تنازل|الأكبر +إلى", low)
         return " ".join(map(str, sorted(v, reverse=bool(down))))
     return None
 
@@ -245,17 +245,30 @@ def check_division(thinking):
             need(int(m[1]) // b == int(m[3]) % 10, f"'{line}': digit")
 
 
+def four_values(x, y):
+    x, y = sorted((int(x), int(y)), reverse=True)
+    v = [x + y, x - y, x * y, x // y if x % y == 0 else 0]
+    return ["." if not 0 < w <= 300 else str(w) for w in v]
+
+
 def check_countdown_lines(thinking):
-    for m in re.finditer(r"(\d+) (\d+):((?:[\d.]+ ){4})", thinking):
-        x, y = sorted((int(m[1]), int(m[2])), reverse=True)
-        want = [x + y, x - y, x * y, x // y if x % y == 0 else 0]
-        want = ["." if not 0 < w <= 300 else str(w) for w in want]
-        need(m[3].split() == want, f"'{m[0]}' should have {want}")
+    """What target and one number need; what the others give, each with an n until one is needed."""
+    for line in thinking.split("\n")[1:-1]:
+        m = re.match(r"(\d+) (\d+):((?:[\d.]+ ){4})(\d+) (\d+):([\d.n ]+?)(ok|no)$", line)
+        need(m, f"'{line}'")
+        needed, given = four_values(m[1], m[2]), four_values(m[4], m[5])
+        need(m[3].split() == needed, f"'{line}' should need {needed}")
+        hit = next((i for i, v in enumerate(given) if v != "." and v in needed), None)
+        want = [v if v == "." or i == hit else v + "n" for i, v in enumerate(given)]
+        need((m[7] == "ok") == (hit is not None), f"'{line}': {m[7]}")
+        need(m[6].split() == want[:4 if hit is None else hit + 1], f"'{line}' should give {want}")
 
 
 def check_sort_lines(p):
     v = []
-    down = None
+    first, *_ = p["thinking"].split("\n")
+    way = re.findall(r"-?\d+", p["answer"])
+    need(first in ("<", ">") and sorted(map(int, way), reverse=first == ">") == list(map(int, way)), f"'{first}'")
     lines = [line for line in p["thinking"].split("\n") if line.endswith("no") or ":" in line]
     for line in lines:
         m = re.match(r"(\d+):([\d ]+?)( no)?$", line)
@@ -266,7 +279,7 @@ def check_sort_lines(p):
             continue
         v.append(int(m[1]))
         need(sorted(got) == sorted(v), f"'{line}' holds other numbers")
-        need(got in (sorted(v), sorted(v, reverse=True)), f"'{line}' is not sorted")
+        need(got == sorted(v, reverse=first == ">"), f"'{line}' is not sorted")
 
 
 def check_gcd(p):

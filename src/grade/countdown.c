@@ -2,12 +2,12 @@
  * countdown.c - make a target from three numbers, each used once (longer: four; solved up to five).
  *
  * The search looks one step ahead from both ends. For each number r in turn it writes what the other
- * two must give (sum, difference, product, quotient of target and r) and what they can give (the same
- * four of the two); a value on both sides is the way. A value that does not exist or is over 300 is a
- * stop.
+ * two must give (sum, difference, product, quotient of target and r) and then, one by one, what they can
+ * give (the same four of the two), each with an n where it is none of those. The first that is one of
+ * them is the way. A value that does not exist or is over 300 is a stop.
  *
  *   20 7 3 41
- *   41 20:61 21 . . 7 3:10 4 21 . 21 ok
+ *   41 20:61 21 . . 7 3:10n 4n 21 ok
  *   7*3=21 20+21=41 */
 #include "src/grade/countdown.h"
 #include <inttypes.h>
@@ -64,8 +64,8 @@ static void order(int64_t *x, int64_t *y)
     *y = t;
 }
 
-/* One line of the search: r is used last. Gives the common value, 0 where there is none; op1 is how
- * target and r make it, op2 how p and q do. */
+/* One line of the search: r is used last. Gives the first value of p and q that target and r need, 0
+ * where there is none; op1 is how target and r make it, op2 how p and q do. */
 static int64_t meet(int64_t target, int64_t r, int64_t p, int64_t q, int *op1, int *op2)
 {
     int64_t need[4], have[4], big = target, small = r;
@@ -73,8 +73,8 @@ static int64_t meet(int64_t target, int64_t r, int64_t p, int64_t q, int *op1, i
     order(&p, &q);
     four(big, small, need);
     four(p, q, have);
-    for (int i = 0; i < 4; i++)
-        for (int k = 0; k < 4; k++)
+    for (int k = 0; k < 4; k++)
+        for (int i = 0; i < 4; i++)
             if (need[i] && need[i] == have[k]) {
                 *op1 = i;
                 *op2 = k;
@@ -171,14 +171,16 @@ static int key(const struct grade_puzzle *p, int64_t k[MAX_KEY])
     return p->n + 1;
 }
 
-static void write_four(struct buf *out, int64_t x, int64_t y)
+/* The four values of x and y; with a mark behind each, those before the one that stops it. */
+static void write_four(struct buf *out, int64_t x, int64_t y, const char *mark, int64_t stop)
 {
     int64_t v[4];
     buf_printf(out, "%" PRId64 " %" PRId64 ":", x, y);
     order(&x, &y);
     four(x, y, v);
     for (int i = 0; i < 4; i++) {
-        if (v[i]) buf_printf(out, "%" PRId64 " ", v[i]);
+        if (stop && v[i] == stop) return;
+        if (v[i]) buf_printf(out, "%" PRId64 "%s ", v[i], mark);
         else buf_puts(out, ". ");
     }
 }
@@ -206,8 +208,8 @@ static void think(const struct grade_puzzle *p, enum fk_lang lang, enum fk_style
     int64_t target = p->v[3];
     buf_printf(out, "%" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 "\n", v[0], v[1], v[2], target);
     for (int i = style == FK_STYLE_SEARCH ? 0 : found; i <= found; i++) {
-        write_four(out, target, v[i]);
-        write_four(out, v[i == 0], v[i == 2 ? 1 : 2]);
+        write_four(out, target, v[i], "", 0);
+        write_four(out, v[i == 0], v[i == 2 ? 1 : 2], "n", i == found ? n : 0);
         if (i == found) buf_printf(out, "%" PRId64 " ok\n", n);
         else buf_puts(out, "no\n");
     }

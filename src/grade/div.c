@@ -2,12 +2,14 @@
  * div.c - division with remainder (kind 0) and the remainder alone (kind 1): up to five digits by two.
  *
  * Long division, a digit a line: what is being divided, a bar, the digits still to come; then the step
- * and the digits of the quotient. A divisor of two digits or more has its multiples written first.
+ * and the digits of the quotient. A divisor of two digits or more has its multiples written first, and
+ * its difference is taken in two steps, the last digit and what stands before it, since a small model
+ * does not see a borrow ahead.
  *
  *   4821/37
  *   1:37 2:74 3:111 4:148 5:185 6:222 7:259 8:296 9:333
- *   48|21 37*1=37 48-37=11 1
- *   112|1 37*3=111 112-111=1 13
+ *   48|21 37*1=37 8-7=1 4-3=1 11 1
+ *   112|1 37*3=111 2-1=1 11-11=0 1 13
  *   11| 11<37 130 */
 #include <inttypes.h>
 #include <stdio.h>
@@ -93,17 +95,31 @@ static void multiples(struct buf *out, int64_t b)
         buf_printf(out, "%d:%" PRId64 "%c", i, b * i, i < 9 ? ' ' : '\n');
 }
 
+/* a - b, a >= b: in one step where b is a multiple of a single digit, else in two. */
+static void difference(struct buf *out, int64_t a, int64_t b, bool two_steps)
+{
+    if (!two_steps) {
+        buf_printf(out, " %" PRId64 "-%" PRId64 "=%" PRId64, a, b, a - b);
+        return;
+    }
+    int64_t borrow = a % 10 < b % 10;
+    buf_printf(out, " %" PRId64 "-%" PRId64 "=%" PRId64, a % 10 + 10 * borrow, b % 10, (a - b) % 10);
+    buf_printf(out, " %" PRId64 "-%" PRId64 "=%" PRId64, a / 10 - borrow, b / 10, (a - b) / 10);
+    buf_printf(out, " %" PRId64, a - b);
+}
+
 /* In search, a digit that is too large is tried first now and then. */
 static void step(struct buf *out, int64_t part, int64_t b, struct dice *dice)
 {
     int64_t q = part / b;
     if (dice && q < 9 && dice_percent(dice, 40))
         buf_printf(out, " %" PRId64 "*%d=%" PRId64 ">%" PRId64 " no", b, (int)q + 1, b * (q + 1), part);
-    if (q == 0)
+    if (q == 0) {
         buf_printf(out, " %" PRId64 "<%" PRId64, part, b);
-    else
-        buf_printf(out, " %" PRId64 "*%d=%" PRId64 " %" PRId64 "-%" PRId64 "=%" PRId64, b, (int)q,
-                   b * q, part, b * q, part - b * q);
+        return;
+    }
+    buf_printf(out, " %" PRId64 "*%d=%" PRId64, b, (int)q, b * q);
+    difference(out, part, b * q, b > 9);
 }
 
 static void think(const struct grade_puzzle *p, enum fk_lang lang, enum fk_style style,

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
- * sort.c - sorting three to eight numbers (longer: ten). Insertion: each line takes the next number
- * and, after a colon, writes the sorted list with it.
+ * sort.c - sorting three to eight numbers (longer: ten). Insertion: the first line says which way, each
+ * further one takes the next number and, after a colon, writes the sorted list with it.
  *
+ *   <
  *   5:5
  *   3:3 5
  *   9:3 5 9 */
@@ -97,6 +98,7 @@ static void think(const struct grade_puzzle *p, enum fk_lang lang, enum fk_style
 {
     int64_t v[GRADE_MAX_VALUES];
     (void)lang;
+    buf_puts(out, p->kind == DOWN ? ">\n" : "<\n");
     for (int i = 1; i <= p->n; i++) {
         sorted(p, i, v);
         /* A wrong turn: the number in the wrong place, seen at once. */
