@@ -64,6 +64,15 @@ FK_API enum fk_status fk_fit(const fk_model *m, const struct fk_engine_params *p
 FK_API enum fk_status fk_engine_measure_bandwidth(fk_engine *e, double seconds, double *gb_per_s,
                                                   struct fk_error *err);
 
+/* The most multiply-adds of bytes that the engine's threads do in a second when they do nothing else:
+ * the instructions of its kernels in a loop on registers. Quantized weights meet activations as
+ * bytes, so this is the limit of a prefill. */
+FK_API enum fk_status fk_engine_measure_int8(fk_engine *e, double seconds, double *products_per_s,
+                                             struct fk_error *err);
+/* Those that all steps so far were made of: of experts the chosen ones only, of the logits the rows
+ * that were asked for. 0 for NULL, and for weights that are floats. */
+FK_API uint64_t fk_engine_int8_products(const fk_engine *e);
+
 /* Where steps spend their time. From the first call on, steps are timed op by op (about 0.1
  * microseconds each); a call gives the sums since the last one, the line with the most seconds
  * first, in out[0 .. min(n, cap)), and starts anew. Returns n. */

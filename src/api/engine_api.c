@@ -64,6 +64,22 @@ enum fk_status fk_engine_measure_bandwidth(fk_engine *e, double seconds, double 
     return engine_bandwidth(e->model, e->device, e->ops.bits, seconds, gb_per_s, err);
 }
 
+enum fk_status fk_engine_measure_int8(fk_engine *e, double seconds, double *products_per_s,
+                                      struct fk_error *err)
+{
+    if (!e) return fail(err, FK_EINVAL, "fk_engine_measure_int8: e is NULL");
+    if (!products_per_s)
+        return fail(err, FK_EINVAL, "fk_engine_measure_int8: products_per_s is NULL");
+    if (!(seconds > 0 && seconds <= 60))
+        return fail(err, FK_EINVAL, "seconds is %g; it must be above 0 and at most 60", seconds);
+    return engine_int8_rate(e->device, seconds, products_per_s, err);
+}
+
+uint64_t fk_engine_int8_products(const fk_engine *e)
+{
+    return e ? e->ops.int8_products : 0;
+}
+
 size_t fk_engine_op_times(fk_engine *e, struct fk_op_time *out, size_t cap)
 {
     return e && (out || !cap) ? engine_op_times(e, out, cap) : 0;

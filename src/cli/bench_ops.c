@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
- * bench_ops.c - the table of `bench --ops`: what a decoded token spends on each kind of op. */
+ * bench_ops.c - the table of `bench --ops`: what a decoded token, or a step of a batch, spends on each
+ * kind of op. */
 #include "src/cli/bench_ops.h"
 #include <stdio.h>
 
-void bench_ops_print(const struct bench_ops *o, double bandwidth)
+void bench_ops_print(const struct bench_ops *o, const char *of, double bandwidth)
 {
     double rest = o->seconds;
-    printf("\n%-44s %9s %9s %9s %7s %7s\n", "op of one token", "calls", "us", "MB", "GB/s", "time");
+    printf("\nop of %-38s %9s %9s %9s %7s %7s\n", of, "calls", "us", "MB", "GB/s", "time");
     for (size_t i = 0; i < o->n; i++) {
         const struct fk_op_time *t = &o->lines[i];
         double n = (double)o->n_tokens;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * cmd_bench.c - speed and memory traffic of a model here. Prompts are random ids, new in each
  * repetition, so that no cache of prefixes helps; end tokens are banned, so that every run is as
- * long as asked. The bandwidth is measured in turn with the decode runs: both see the same
- * machine. */
+ * long as asked. The bandwidth is measured in turn with the decode runs, and how fast int8 is
+ * multiplied with the prefills: both see the same machine. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,11 +37,12 @@ struct bench {
     int32_t *ids; /* [pp] */
     float *logits; /* [n_vocab] */
     uint64_t stream; /* of random ids; another for each prompt */
-    struct series prefill, decode, bandwidth, first_token, batches[MAX_BATCHES];
+    struct series prefill, decode, bandwidth, int8_rate, first_token, batches[MAX_BATCHES];
     struct series depths[MAX_BATCHES];
     struct depth_run at_depth[MAX_BATCHES]; /* the last one's bytes */
     uint64_t bytes_per_token;
-    struct bench_ops ops; /* of the last decode run */
+    uint64_t int8_products; /* of a token of prefill */
+    struct bench_ops ops, batch_ops; /* of the last decode run and the last batch */
     struct bar bar;
     int n_steps, i_step;
 };
@@ -108,11 +109,15 @@ static enum fk_status run_prefill(struct bench *b, fk_session *s, bool counts, s
 {
     size_t n = (size_t)b->args->pp;
     struct fk_event ev;
+    double int8_rate;
     TRY(check_interrupt(b, err));
+    TRY(fk_engine_measure_int8(b->engine, 0.1, &int8_rate, err));
     draw_ids(b, b->ids, n);
+    uint64_t n_products = fk_engine_int8_products(b->engine);
     double begun = clock_seconds();
     TRY(fk_session_eval(s, b->ids, n, n - 1, 0, b->logits, err));
     double spent = clock_seconds() - begun;
+    b->int8_products = (fk_engine_int8_products(b->engine) - n_products) / n;
     /* The same length again through the way a chat goes, to its first token. */
     draw_ids(b, b->ids, n);
     begun = clock_seconds();
@@ -120,9 +125,19 @@ static enum fk_status run_prefill(struct bench *b, fk_session *s, bool counts, s
     TRY(fk_session_next(s, &ev, err));
     if (counts) {
         series_add(&b->prefill, (double)n / spent);
+        series_add(&b->int8_rate, int8_rate);
         series_add(&b->first_token, (clock_seconds() - begun) * 1000);
     }
     return FK_OK;
+}
+
+static void take_ops(struct bench *b, struct bench_ops *out, int n_tokens, double seconds)
+{
+    if (!b->args->ops) return;
+    out->n = fk_engine_op_times(b->engine, out->lines, BENCH_MAX_OPS);
+    if (out->n > BENCH_MAX_OPS) out->n = BENCH_MAX_OPS;
+    out->n_tokens = n_tokens;
+    out->seconds = seconds;
 }
 
 static enum fk_status run_decode(struct bench *b, fk_session *s, bool counts, struct fk_error *err)
@@ -146,12 +161,7 @@ static enum fk_status run_decode(struct bench *b, fk_session *s, bool counts, st
             return fail(err, FK_ESTATE, "the reply ended after %d of %d tokens", i, b->args->tg);
     }
     double spent = clock_seconds() - begun;
-    if (b->args->ops) {
-        b->ops.n = fk_engine_op_times(b->engine, b->ops.lines, BENCH_MAX_OPS);
-        if (b->ops.n > BENCH_MAX_OPS) b->ops.n = BENCH_MAX_OPS;
-        b->ops.n_tokens = b->args->tg;
-        b->ops.seconds = spent;
-    }
+    take_ops(b, &b->ops, b->args->tg, spent);
     TRY(fk_session_get_stats(s, &after));
     if (!counts) return FK_OK;
     series_add(&b->decode, b->args->tg / spent);
@@ -188,10 +198,13 @@ static enum fk_status run_batch(struct bench *b, struct series *out, size_t n, b
         TRY_GOTO(fk_session_prompt(s[i], &id, 1, 0, err), done);
     }
     TRY_GOTO(step_batch(b, s, n, events, statuses, err), done);
+    if (b->args->ops) fk_engine_op_times(b->engine, NULL, 0);
     double begun = clock_seconds();
     for (int i = 0; i < b->args->tg; i++)
         TRY_GOTO(step_batch(b, s, n, events, statuses, err), done);
-    if (counts) series_add(out, (double)n * b->args->tg / (clock_seconds() - begun));
+    double spent = clock_seconds() - begun;
+    take_ops(b, &b->batch_ops, b->args->tg, spent);
+    if (counts) series_add(out, (double)n * b->args->tg / spent);
 done:
     for (size_t i = 0; i < n; i++) fk_session_destroy(&s[i]);
     return st;
@@ -265,6 +278,7 @@ static enum fk_status prepare(struct bench *b, struct opened *o, struct fk_error
     TRY(series_init(&b->prefill, a->reps, err));
     TRY(series_init(&b->decode, a->reps, err));
     TRY(series_init(&b->bandwidth, a->reps, err));
+    TRY(series_init(&b->int8_rate, a->reps, err));
     TRY(series_init(&b->first_token, a->reps, err));
     for (size_t i = 0; i < a->batch.n; i++) TRY(series_init(&b->batches[i], a->reps, err));
     for (size_t i = 0; i < a->depths.n; i++) TRY(series_init(&b->depths[i], a->reps, err));
@@ -278,6 +292,30 @@ static json_t *series_json(struct series *s)
     if (json_put(o, "min", json_num(s->values[0])) && json_put(o, "median", json_num(mid)) &&
         json_put(o, "max", json_num(s->values[s->n - 1])))
         return o;
+    json_decref(o);
+    return NULL;
+}
+
+/* Products a second of the median prefill, and their share of what the threads can do. */
+static double int8_used(struct bench *b, double *share)
+{
+    double used = median(&b->prefill) * (double)b->int8_products;
+    *share = used / median(&b->int8_rate);
+    return used;
+}
+
+static json_t *prefill_json(struct bench *b)
+{
+    json_t *o = json_object();
+    double share, used = int8_used(b, &share);
+    bool ok = json_put(o, "n_tokens", json_integer(b->args->pp)) &&
+              json_put(o, "tokens_per_s", series_json(&b->prefill)) &&
+              json_put(o, "int8_products_per_token", json_count(b->int8_products));
+    if (ok && b->int8_products)
+        ok = json_put(o, "int8_gproducts_per_s", json_num(used / 1e9)) &&
+             json_put(o, "int8_limit_gproducts_per_s", json_num(median(&b->int8_rate) / 1e9)) &&
+             json_put(o, "int8_share", json_num(share));
+    if (ok) return o;
     json_decref(o);
     return NULL;
 }
@@ -334,22 +372,17 @@ static json_t *depths_json(struct bench *b)
 static json_t *bench_json(struct bench *b, const char *path, const struct fk_engine_info *e,
                           double gb_per_s, double bandwidth, uint64_t peak)
 {
-    json_t *o = json_object(), *prefill = json_object();
-    bool ok = json_put(prefill, "n_tokens", json_integer(b->args->pp)) &&
-              json_put(prefill, "tokens_per_s", series_json(&b->prefill));
-    if (!ok) {
-        json_decref(prefill);
-        prefill = NULL;
-    }
-    ok = json_put(o, "model", json_cstr(path)) && json_put(o, "isa", json_cstr(e->isa)) &&
+    json_t *o = json_object();
+    bool ok = json_put(o, "model", json_cstr(path)) && json_put(o, "isa", json_cstr(e->isa)) &&
          json_put(o, "threads", json_integer(e->n_threads)) &&
-         json_put(o, "reps", json_integer(b->args->reps)) && json_put(o, "prefill", prefill) &&
+         json_put(o, "reps", json_integer(b->args->reps)) && json_put(o, "prefill", prefill_json(b)) &&
          json_put(o, "decode", decode_json(b, gb_per_s, gb_per_s / bandwidth)) &&
          json_put(o, "bandwidth_gb_per_s", json_num(bandwidth)) &&
          json_put(o, "first_token_ms", json_num(median(&b->first_token))) &&
          json_put(o, "peak_rss_bytes", json_count(peak)) &&
          json_put(o, "batch", batches_json(b)) && json_put(o, "depth", depths_json(b)) &&
-         (!b->args->ops || json_put(o, "ops", bench_ops_json(&b->ops)));
+         (!b->args->ops || (json_put(o, "ops", bench_ops_json(&b->ops)) &&
+                            json_put(o, "batch_ops", bench_ops_json(&b->batch_ops))));
     if (ok) return o;
     json_decref(o);
     return NULL;
@@ -372,6 +405,11 @@ static int report(struct bench *b, const char *path)
     printf("%-10s %8.1f tokens/s (%.1f to %.1f), %d tokens; first token after %.0f ms\n", "prefill",
            prefill, b->prefill.values[0], b->prefill.values[b->prefill.n - 1], b->args->pp,
            median(&b->first_token));
+    if (b->int8_products) {
+        double share, used = int8_used(b, &share);
+        printf("%-10s %8.1f G products/s of int8, %.0f M a token, %.1f %% of %.1f G\n", "", used / 1e9,
+               (double)b->int8_products / 1e6, 100 * share, median(&b->int8_rate) / 1e9);
+    }
     printf("%-10s %8.1f tokens/s (%.1f to %.1f), %s a token, %.2f GB/s, %.0f %% of %.2f GB/s\n",
            "decode", decode, b->decode.values[0], b->decode.values[b->decode.n - 1],
            term_bytes(b->bytes_per_token), gb_per_s, 100 * gb_per_s / bandwidth, bandwidth);
@@ -388,7 +426,8 @@ static int report(struct bench *b, const char *path)
                term_bytes(b->at_depth[i].kv_bytes), mid * (double)b->at_depth[i].bytes / 1e9);
     }
     printf("%-10s %8s resident at most\n", "memory", term_bytes(memory.peak_rss_bytes));
-    if (b->args->ops) bench_ops_print(&b->ops, bandwidth);
+    if (b->args->ops) bench_ops_print(&b->ops, "one token", bandwidth);
+    if (b->batch_ops.n) bench_ops_print(&b->batch_ops, "one step of the last batch", bandwidth);
     return term_finish(0);
 }
 
@@ -406,6 +445,7 @@ int cmd_bench(const struct args *a)
     mem_free(b.prefill.values);
     mem_free(b.decode.values);
     mem_free(b.bandwidth.values);
+    mem_free(b.int8_rate.values);
     mem_free(b.first_token.values);
     for (size_t i = 0; i < MAX_BATCHES; i++) {
         mem_free(b.batches[i].values);

@@ -122,6 +122,9 @@ struct device_ops {
     /* Plainly reads all spans with all threads, a span being one thread's: what the bandwidth is
      * measured with. Returns seconds. May be absent. */
     double (*read_spans)(struct device *d, const struct device_span *spans, size_t n);
+    /* Products of int8 a second that all threads do together for about `seconds` when they do
+     * nothing else: what a prefill is compared with. May be absent. */
+    double (*int8_rate)(struct device *d, double seconds);
     /* Runs chunks on the device's host threads, the caller among them. May be absent. */
     void (*parallel)(struct device *d, device_chunk_fn fn, void *arg, int64_t n_chunks);
     void (*destroy)(struct device *d);
@@ -159,6 +162,9 @@ struct ops {
     const struct batch *batch;
     int bits;                     /* set by the owner: see op_call */
     uint64_t weight_bytes_read, kv_bytes_read; /* since ops_begin */
+    /* Multiply-adds of quantized weights, which meet activations as int8; of experts those that a
+     * token chose. Since ops_init. */
+    uint64_t int8_products;
     enum fk_status status;
     struct fk_error error;
 };

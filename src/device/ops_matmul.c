@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * ops_matmul.c - the ops that read weights: embed, matmul, matmul_heads, experts. Each adds the
- * bytes of weights it reads to weight_bytes_read. */
+ * bytes of weights it reads to weight_bytes_read, and its multiply-adds to int8_products where they
+ * are of bytes. */
 #include <string.h>
 #include "src/device/ops_impl.h"
 #include "src/tensor/planes.h"
@@ -16,6 +17,12 @@ static uint64_t read_bytes(const struct ops *o, const struct tensor *w, int64_t 
     }
     dtype_row_bytes(w->dtype, (uint64_t)w->n_cols, &row);
     return row * (uint64_t)n_rows;
+}
+
+/* Counts n_rows (of all tokens together) times w's columns, if w is quantized. */
+static void count_products(struct ops *o, const struct tensor *w, int64_t n_rows)
+{
+    if (dtype_info(w->dtype)->block_weights > 1) o->int8_products += (uint64_t)(n_rows * w->n_cols);
 }
 
 struct tensor *op_embed(struct ops *o, const struct tensor *w, float scale)
@@ -57,6 +64,7 @@ void op_matmul_many(struct ops *o, int n, const struct tensor *const w[],
         c.out[i] = ops_new(o, x->n_rows, w[i]->n_rows);
         if (!c.out[i]) return;
         if (x->n_rows) o->weight_bytes_read += read_bytes(o, w[i], w[i]->n_rows);
+        count_products(o, w[i], w[i]->n_rows * x->n_rows);
     }
     if (!ops_run(o, &c)) return;
     for (int i = 0; i < n; i++) out[i] = c.out[i];
@@ -86,6 +94,8 @@ struct tensor *op_matmul_heads(struct ops *o, const struct tensor *w, bool trans
     struct tensor *out = ops_new(o, x->n_rows, w->n_mats * n_out);
     if (!out) return NULL;
     if (x->n_rows) o->weight_bytes_read += read_bytes(o, w, w->n_rows * w->n_mats);
+    /* Transposed ones are turned into floats. */
+    if (!transposed) count_products(o, w, w->n_rows * w->n_mats * x->n_rows);
     struct op_call c = {.bits = o->bits, .kind = OP_MATMUL_HEADS, .in = {x}, .w = {w}, .out = {out}, .n_out = 1,
                         .transposed = transposed, .n_heads = (int)w->n_mats};
     return ops_run(o, &c) ? out : NULL;
@@ -146,6 +156,10 @@ struct tensor *op_experts(struct ops *o, enum act act, const struct tensor *gate
     o->weight_bytes_read += read_bytes(o, gate, gate->n_rows * n_chosen) +
                             read_bytes(o, up, up->n_rows * n_chosen) +
                             read_bytes(o, down, down->n_rows * n_chosen);
+    int64_t n_pairs = ids->n_rows * ids->n_cols;
+    count_products(o, gate, gate->n_rows * n_pairs);
+    count_products(o, up, up->n_rows * n_pairs);
+    count_products(o, down, down->n_rows * n_pairs);
     struct op_call c = {.bits = o->bits, .kind = OP_EXPERTS, .in = {x, ids, weights}, .w = {gate, up, down},
                         .out = {out}, .n_out = 1, .act = act};
     return ops_run(o, &c) ? out : NULL;

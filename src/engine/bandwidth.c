@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * bandwidth.c - how fast this machine reads the weights where they lie: the ceiling of decode; and
- * where the time of steps goes. */
+ * bandwidth.c - how fast this machine reads the weights where they lie: the ceiling of decode; how
+ * fast it multiplies: that of prefill; and where the time of steps goes. */
 #include <stdlib.h>
 #include <string.h>
 #include "src/base/alloc.h"
@@ -87,6 +87,16 @@ enum fk_status engine_bandwidth(const struct model *m, struct device *d, int bit
     mem_free(spans);
     if (gguf_failed(m->gguf))
         return fail(err, FK_EGONE, "%s was cut while it was being read", gguf_path(m->gguf));
+    return FK_OK;
+}
+
+enum fk_status engine_int8_rate(struct device *d, double seconds, double *products_per_s,
+                                struct fk_error *err)
+{
+    const struct device_ops *ops = device_get_ops(d);
+    if (!ops->int8_rate)
+        return fail(err, FK_EUNSUPPORTED, "device %s does not tell how fast it multiplies", ops->name);
+    *products_per_s = ops->int8_rate(d, seconds);
     return FK_OK;
 }
 

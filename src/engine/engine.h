@@ -73,6 +73,10 @@ enum fk_status engine_step(fk_engine *e, const struct step_part *parts, int n,
 enum fk_status engine_bandwidth(const struct model *m, struct device *d, int bits, double seconds,
                                 double *gb_per_s, struct fk_error *err);
 
+/* See fk_engine_measure_int8. */
+enum fk_status engine_int8_rate(struct device *d, double seconds, double *products_per_s,
+                                struct fk_error *err);
+
 /* Seconds that decoding one token at empty context takes here, found by decoding a few for about
  * limit_seconds; of a model too large for that, by the first part of a token. */
 enum fk_status engine_trial(const struct model *m, const struct kv_layout *kv, struct device *d,

@@ -131,7 +131,12 @@ struct kernels {
     float (*to_i8)(const float *x, int64_t n, int8_t *out);
     /* Sum over all bytes, 64-bit words: the bench's plain read. */
     uint64_t (*read_bytes)(const void *p, size_t n);
+    /* At least n products PEAK_W * PEAK_X of bytes, added up on registers alone by the instructions
+     * that quantized weights are multiplied with: the limit of prefill. Returns how many;
+     * *sum: theirs, modulo 2^32. */
+    uint64_t (*peak_i8)(uint64_t n, uint32_t *sum);
 };
+enum { PEAK_W = 3, PEAK_X = -5 };
 
 /* What a CPU can do; bundles that people can name. A variant needs all bits of its line. */
 enum cpu_flag {

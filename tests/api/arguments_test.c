@@ -53,6 +53,8 @@ static void null_is_named(void **state)
     REFUSED(fk_session_fill(NULL, &id, 1, 1, &err), "s is NULL");
     REFUSED(fk_engine_next(NULL, NULL, 0, NULL, NULL, &err), "e is NULL");
     REFUSED(fk_engine_measure_bandwidth(NULL, 1, &gb, &err), "e is NULL");
+    REFUSED(fk_engine_measure_int8(NULL, 1, &gb, &err), "e is NULL");
+    assert_int_equal(fk_engine_int8_products(NULL), 0);
     REFUSED(fk_fit(NULL, NULL, NULL, &err), "out");
     REFUSED(fk_fit(NULL, NULL, &fit, &err), "m is NULL");
     REFUSED(fk_tokenize(NULL, "a", 1, 0, NULL, NULL, &err), "ids");
@@ -153,6 +155,9 @@ static void out_of_range_is_named(void **state)
     REFUSED(fk_engine_measure_bandwidth(e, 0, &gb, &err), "seconds");
     REFUSED(fk_engine_measure_bandwidth(e, NAN, &gb, &err), "seconds");
     REFUSED(fk_engine_measure_bandwidth(e, 1, NULL, &err), "gb_per_s");
+    REFUSED(fk_engine_measure_int8(e, 0, &gb, &err), "seconds");
+    REFUSED(fk_engine_measure_int8(e, NAN, &gb, &err), "seconds");
+    REFUSED(fk_engine_measure_int8(e, 1, NULL, &err), "products_per_s");
     REFUSED(fk_engine_next(e, NULL, 2, ev, statuses, &err), "sessions");
     REFUSED(fk_engine_next(e, s, 2, NULL, statuses, &err), "events");
     REFUSED(fk_engine_next(e, s, 2, ev, NULL, &err), "statuses");

@@ -143,6 +143,20 @@ static void check_read(const struct variant *v)
     }
 }
 
+/* Every product is counted once: the sum says so. */
+static void check_peak(const struct variant *v)
+{
+    typedef uint64_t (*fn)(uint64_t, uint32_t *);
+    for (uint64_t n = 0; n < 3000000; n = 3 * n + 1) {
+        uint32_t sum;
+        uint64_t done = ((fn)v->fn)(n, &sum);
+        count_check();
+        if (done < n || done > n + 4096 || sum != (uint32_t)done * (uint32_t)(PEAK_W * PEAK_X))
+            fail_check(v, "%llu products: did %llu with sum %u", (unsigned long long)n,
+                       (unsigned long long)done, sum);
+    }
+}
+
 enum shape { NORM, NORM_ONES, TWO, SCALE, AXPY, GLU, ROPE };
 
 static void call(void (*fn)(void), enum shape s, const struct rows *r, float *to)
@@ -252,6 +266,7 @@ bool check_rows(const struct variant *v)
     else if (!strcmp(v->slot, "to_f16")) check_to_f16(v);
     else if (!strcmp(v->slot, "to_i8")) check_to_i8(v);
     else if (!strcmp(v->slot, "read_bytes")) check_read(v);
+    else if (!strcmp(v->slot, "peak_i8")) check_peak(v);
     else return false;
     return true;
 }
@@ -259,7 +274,7 @@ bool check_rows(const struct variant *v)
 struct bench {
     const struct variant *v;
     struct rows r;
-    int shape; /* -1: act, -2: to_f16, -3: to_i8, -4: read_bytes */
+    int shape; /* -1: act, -2: to_f16, -3: to_i8, -4: read_bytes, -5: peak_i8 */
 };
 static volatile uint64_t sink;
 
@@ -276,6 +291,11 @@ static void call_rows(void *arg)
                                                           (void *)b->r.got.data);
     else if (b->shape == -4)
         sink = ((uint64_t (*)(const void *, size_t))fn)(b->r.a.data, b->r.a.bytes);
+    else if (b->shape == -5) {
+        uint32_t sum;
+        sink = ((uint64_t (*)(uint64_t, uint32_t *))fn)((uint64_t)b->r.n, &sum);
+        sink = sum;
+    }
     else call(fn, (enum shape)b->shape, &b->r, out(&b->r.got));
 }
 
@@ -285,14 +305,17 @@ bool bench_rows(const struct variant *v)
         const char *prefix;
         int shape;
     } all[] = {{"rmsnorm", NORM}, {"add", TWO}, {"scale", SCALE}, {"axpy", AXPY}, {"glu_", GLU},
-               {"rope_", ROPE}, {"act_", -1}, {"to_f16", -2}, {"to_i8", -3}, {"read_bytes", -4}};
+               {"rope_", ROPE}, {"act_", -1}, {"to_f16", -2}, {"to_i8", -3}, {"read_bytes", -4},
+               {"peak_i8", -5}};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
         if (strncmp(v->slot, all[i].prefix, strlen(all[i].prefix))) continue;
-        int64_t n = all[i].shape == -4 ? 40 << 20 : 2048;
+        int64_t n = all[i].shape == -4 ? 40 << 20 : all[i].shape == -5 ? 1 << 20 : 2048;
         struct bench b = {v, rows_new(n, all[i].shape == ROPE ? 2 * n : n, (size_t)n * 8,
                                       FILL_RANDOM), all[i].shape};
         double s = time_call(call_rows, &b);
-        print_bench(v, all[i].shape == -4 ? "160 MB" : "2048 elements, cached",
+        print_bench(v, all[i].shape == -4   ? "160 MB"
+                       : all[i].shape == -5 ? "registers"
+                                            : "2048 elements, cached",
                     s * 1e9 / (double)n * 32, "32 elements",
                     all[i].shape == -4 ? (double)b.r.a.bytes / s * 1e-9 : 0);
         rows_free(&b.r);

@@ -163,6 +163,9 @@ class Tiny(Case):
         near, far = (d["kv_bytes"] for d in doc["depth"])
         self.assertTrue(1.9 * near < far < 2.1 * near)
         self.assertEqual(doc["threads"], 2)
+        # No share of the int8 limit where weights are floats: nothing is multiplied as int8.
+        self.assertEqual(doc["prefill"]["int8_products_per_token"], 0)
+        self.assertNotIn("int8_share", doc["prefill"])
         plain = self.fikr("bench", "-m", TINY, "--pp", "8", "--tg", "4", "--reps", "1")
         self.assertEqual((plain.returncode, plain.stderr), (0, b""))
         self.assertIn(b"decode", plain.stdout)

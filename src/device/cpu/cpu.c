@@ -19,6 +19,7 @@ static void destroy(struct device *d)
 }
 
 static double read_spans(struct device *d, const struct device_span *spans, size_t n);
+static double int8_rate(struct device *d, double seconds);
 static void parallel(struct device *d, device_chunk_fn fn, void *arg, int64_t n_chunks);
 
 static const struct device_ops cpu_ops = {
@@ -34,6 +35,7 @@ static const struct device_ops cpu_ops = {
         [OP_SOFTCAP] = cpu_softcap,     [OP_COLUMNS] = cpu_columns,
     },
     .read_spans = read_spans,
+    .int8_rate = int8_rate,
     .parallel = parallel,
     .destroy = destroy,
 };
@@ -98,6 +100,34 @@ static double read_spans(struct device *d, const struct device_span *spans, size
     double begun = clock_seconds();
     pool_run(j.cpu->pool, read_span, &j, (int64_t)n);
     return clock_seconds() - begun;
+}
+
+struct peak_job {
+    struct cpu *cpu;
+    _Atomic uint64_t n_done;
+    _Atomic uint32_t sum; /* keeps the products alive */
+};
+
+static void peak_chunk(void *arg, int64_t i, int worker)
+{
+    enum { PRODUCTS = 1 << 20 }; /* some 5 microseconds, of ref a millisecond */
+    struct peak_job *j = arg;
+    uint32_t sum;
+    (void)i, (void)worker;
+    atomic_fetch_add(&j->n_done, j->cpu->k.peak_i8(PRODUCTS, &sum));
+    atomic_fetch_add(&j->sum, sum);
+}
+
+static double int8_rate(struct device *d, double seconds)
+{
+    enum { CHUNKS = 64 }; /* of a thread between looks at the clock */
+    struct peak_job j = {.cpu = (struct cpu *)d};
+    double begun = clock_seconds(), spent;
+    do {
+        pool_run(j.cpu->pool, peak_chunk, &j, CHUNKS * (int64_t)d->n_threads);
+        spent = clock_seconds() - begun;
+    } while (spent < seconds);
+    return (double)j.n_done / spent;
 }
 
 static void parallel(struct device *d, device_chunk_fn fn, void *arg, int64_t n_chunks)

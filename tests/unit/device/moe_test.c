@@ -206,6 +206,39 @@ static void experts_count_what_they_read(void **state)
     lab_close(&l);
 }
 
+/* Multiply-adds of bytes: a token's own experts, matrices of floats and transposed heads apart. */
+static void products_are_counted(void **state)
+{
+    (void)state;
+    struct lab l;
+    lab_open(&l, 2, NULL);
+    struct moe m;
+    make_moe(&l, &m, DT_Q4_K, DT_Q8_0, 40);
+    uint64_t one = 2 * 256 * 96 + 96 * 80;
+    ops_begin(&l.ops, NULL);
+    run(&l, &m, 0, 1);
+    assert_int_equal(l.ops.int8_products, 4 * one);
+    run(&l, &m, 0, 40); /* counts go on */
+    assert_int_equal(l.ops.int8_products, 41 * 4 * one);
+    make_moe(&l, &m, DT_F16, DT_Q8_0, 3);
+    run(&l, &m, 0, 3);
+    assert_int_equal(l.ops.int8_products, 41 * 4 * one + 12 * 96 * 80);
+
+    uint64_t before = l.ops.int8_products;
+    const struct tensor *w[2] = {lab_weight(&l, DT_Q6_K, 256, 7, 1), lab_weight(&l, DT_BF16, 256, 9, 1)};
+    struct tensor *y[2], *x = lab_act(&l, 5, 256);
+    op_matmul_many(&l.ops, 2, w, NULL, x, y);
+    assert_int_equal(l.ops.int8_products - before, 5 * 7 * 256);
+    before = l.ops.int8_products;
+    struct tensor *heads = lab_weight(&l, DT_Q8_0, 64, 33, 4);
+    op_matmul_heads(&l.ops, heads, false, x);
+    assert_int_equal(l.ops.int8_products - before, 5 * 4 * 33 * 64);
+    op_matmul_heads(&l.ops, heads, true, lab_act(&l, 5, 4 * 33));
+    assert_int_equal(l.ops.int8_products - before, 5 * 4 * 33 * 64);
+    lab_ok(&l.ops);
+    lab_close(&l);
+}
+
 static void neighbours_keep_bits(void **state)
 {
     (void)state;
@@ -250,7 +283,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(routes_like_the_papers), cmocka_unit_test(route_survives_anything),
         cmocka_unit_test(experts_equal_naive),    cmocka_unit_test(experts_count_what_they_read),
-        cmocka_unit_test(neighbours_keep_bits),   cmocka_unit_test(odd_ids),
+        cmocka_unit_test(products_are_counted),   cmocka_unit_test(neighbours_keep_bits),
+        cmocka_unit_test(odd_ids),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
