@@ -3,7 +3,8 @@
  *
  * Invariants: (1) page_ids[i] for i < n_shared is the tree's page of tokens [0, (i+1) * page_tokens);
  * (2) a page is written only while this sequence holds its single reference: before a write into a
- * shared page the page is copied. */
+ * shared page the page is copied; (3) n_shared pages lie within the n_pure positions, and their path begins
+ * at the root of `bits`. */
 #include "src/engine/sequence.h"
 #include <string.h>
 #include "src/base/alloc.h"
@@ -50,7 +51,7 @@ void sequence_fini(struct sequence *s)
 void sequence_clear(struct sequence *s)
 {
     drop_pages(s, 0);
-    s->n_tokens = s->n_computed = 0;
+    s->n_tokens = s->n_computed = s->n_pure = 0;
     s->is_made_up = false;
 }
 
@@ -64,11 +65,18 @@ static void put_page(struct sequence *s, int i, int32_t page)
 static void keep(struct sequence *s, int n)
 {
     s->n_computed = n;
+    if (s->n_pure > n) s->n_pure = n;
     drop_pages(s, pages_for(s, n));
     if (s->n_shared > n / page_tokens(s)) s->n_shared = n / page_tokens(s);
 }
 
-void sequence_set(struct sequence *s, const int32_t *ids, int n)
+/* What a longer prefix in the tree would replace is of the same width. */
+static bool may_share(const struct sequence *s, int bits)
+{
+    return !s->n_computed || (s->n_pure == s->n_computed && s->bits == bits);
+}
+
+void sequence_set(struct sequence *s, const int32_t *ids, int n, int bits)
 {
     int common = 0, limit = n - 1;
     if (s->is_made_up) sequence_clear(s);
@@ -76,9 +84,10 @@ void sequence_set(struct sequence *s, const int32_t *ids, int n)
     keep(s, common);
 
     /* The tree may know more. Its pages replace those after the last that both agree on. */
-    int32_t parent = PREFIX_ROOT;
+    int32_t parent = PREFIX_ROOT(bits);
     int n_found = 0, page = page_tokens(s);
-    while ((n_found + 1) * page <= n) {
+    bool is_open = may_share(s, bits);
+    while (is_open && (n_found + 1) * page <= n) {
         int32_t found = prefix_find(s->tree, parent, ids + n_found * page);
         if (found < 0) break;
         if (n_found >= s->n_shared) {
@@ -92,6 +101,10 @@ void sequence_set(struct sequence *s, const int32_t *ids, int n)
         n_found++;
     }
     int in_tree = n_found * page < limit ? n_found * page : limit;
+    if (in_tree > common) {
+        s->bits = bits;
+        s->n_pure = in_tree;
+    }
     keep(s, in_tree > common ? in_tree : common);
     memcpy(s->tokens, ids, (size_t)n * sizeof *ids);
     s->n_tokens = n;
@@ -134,12 +147,17 @@ enum fk_status sequence_reserve(struct sequence *s, int n, struct fk_error *err)
                 s->pool->n_pages);
 }
 
-void sequence_advance(struct sequence *s, int n, bool share)
+void sequence_advance(struct sequence *s, int n, int bits, bool share)
 {
+    if (may_share(s, bits)) {
+        s->bits = bits;
+        s->n_pure = n;
+    }
     s->n_computed = n;
-    while (share && !s->is_made_up && s->n_shared < n / page_tokens(s)) {
+    share &= s->n_pure == n && !s->is_made_up;
+    while (share && s->n_shared < n / page_tokens(s)) {
         int i = s->n_shared;
-        int32_t parent = i ? s->page_ids[i - 1] : PREFIX_ROOT, own = s->page_ids[i];
+        int32_t parent = i ? s->page_ids[i - 1] : PREFIX_ROOT(bits), own = s->page_ids[i];
         int32_t kept = prefix_insert(s->tree, parent, own, s->tokens + i * page_tokens(s));
         if (kept != own) {
             kv_pool_ref(s->pool, kept);
@@ -161,6 +179,6 @@ enum fk_status sequence_repeat(struct sequence *s, int n, struct fk_error *err)
     for (; i < s->n_pages; i++)
         memcpy(s->pages[i], s->pages[i % n_full], s->pool->layout->page_bytes);
     for (i = n_tokens; i < n; i++) s->tokens[i] = s->tokens[i % n_tokens];
-    s->n_tokens = s->n_computed = n;
+    s->n_tokens = s->n_computed = s->n_pure = n;
     return FK_OK;
 }

@@ -12,6 +12,7 @@ struct sequence {
     int32_t *tokens;           /* [cap] */
     int n_tokens, cap;
     int n_computed;            /* positions [0, n_computed) are in the pages */
+    int bits, n_pure;          /* of these the first n_pure were computed at this width, and no more */
     int32_t *page_ids;         /* [cap in pages], n_pages of them held with a reference */
     void **pages;              /* the same as addresses: what a batch needs */
     int n_pages;
@@ -27,15 +28,18 @@ void sequence_fini(struct sequence *s);
 /* Forgets everything. */
 void sequence_clear(struct sequence *s);
 
-/* Makes ids the sequence (n <= cap). What its own pages or the tree hold stays computed, at most
- * n - 1 positions, so that the last token's logits get computed. Cannot fail. */
-void sequence_set(struct sequence *s, const int32_t *ids, int n);
+/* Makes ids the sequence (n <= cap), to go on with weights read at `bits` (see PREFIX_ROOT). What its own
+ * pages hold stays computed, whatever their width: a switch goes on with the cache that is there. If that
+ * is all of this width, what the tree holds of this width is taken too. At most n - 1 positions stay, so
+ * that the last token's logits get computed. Cannot fail. */
+void sequence_set(struct sequence *s, const int32_t *ids, int n, int bits);
 
 /* Takes pages so that positions up to n can be written. FK_ENOMEM leaves the sequence as it was. */
 enum fk_status sequence_reserve(struct sequence *s, int n, struct fk_error *err);
 
-/* Positions up to n are computed now; pages that became full go to the tree if `share`. */
-void sequence_advance(struct sequence *s, int n, bool share);
+/* Positions up to n are computed now, at `bits`; pages that became full go to the tree if `share` and if
+ * all before them were computed at the same width. */
+void sequence_advance(struct sequence *s, int n, int bits, bool share);
 
 /* Repeats what is computed, at least a page of it, until n tokens count as computed. From then on the
  * sequence shares nothing, and sequence_set keeps nothing of it. */

@@ -103,7 +103,7 @@ static enum fk_status prefill(fk_session *s, struct fk_error *err)
         const float *logits;
         double begun = clock_seconds();
         TRY(engine_step(s->engine, &part, 1, &logits, err));
-        sequence_advance(q, q->n_computed + n, true);
+        sequence_advance(q, q->n_computed + n, engine_bits(s->engine), true);
         if (n == left)
             memcpy(s->logits, logits, (size_t)s->engine->model->config.n_vocab * sizeof *logits);
         rows = next_rows(n_batch, n, clock_seconds() - begun);
@@ -143,7 +143,7 @@ enum fk_status session_prompt(fk_session *s, const int32_t *ids, size_t n_ids,
     double begun = clock_seconds(), cpu = clock_cpu_seconds();
     TRY(begin_reply(s, opens_thinking, err));
     s->begun = begun;
-    sequence_set(&s->seq, ids, (int)n_ids);
+    sequence_set(&s->seq, ids, (int)n_ids, engine_bits(s->engine));
     s->stats.n_prompt = n_ids;
     s->stats.n_cached = (uint64_t)s->seq.n_computed;
     enum fk_status st = prefill(s, err);
@@ -182,7 +182,7 @@ static enum fk_status eval_chunks(fk_session *s, int first, int chunk, float *lo
         TRY(engine_step(s->engine, &part, 1, &out, err));
         if (n_out) memcpy(logits, out, (size_t)n_out * n_vocab * sizeof *out);
         logits += (size_t)n_out * n_vocab;
-        sequence_advance(q, q->n_computed + n, false);
+        sequence_advance(q, q->n_computed + n, engine_bits(s->engine), false);
     }
     return FK_OK;
 }

@@ -128,7 +128,7 @@ static enum fk_status run_some(struct round *r, int first, int n, struct fk_erro
     for (int k = first; k < first + n; k++) {
         size_t i = r->e->members[k];
         fk_session *s = r->sessions[i];
-        sequence_advance(&s->seq, s->seq.n_tokens, true);
+        sequence_advance(&s->seq, s->seq.n_tokens, engine_bits(r->e), true);
         s->stats.weight_bytes += r->e->ops.weight_bytes_read / (uint64_t)n;
         s->stats.kv_bytes += r->e->ops.kv_bytes_read / (uint64_t)n;
         r->statuses[i] = pick(s, logits, &r->events[i], err);
