@@ -1,13 +1,22 @@
 #!/usr/bin/env python3
-"""Planes beside llama.cpp's quantized types: bytes of a token against the divergence from 16 bits.
+"""Planes beside llama.cpp's quantized types: bytes of a file against the divergence from 16 bits.
 
-Usage: peer_quants.py MODEL TEXT FOLDER [--fikr build/fikr] [--windows 10] [--bpw 3.3,3.9,4.3] [--raw]
-MODEL is permuted first (fikr convert --permute 7), so that its weights lie on no quantizer's grid; --raw
-leaves it. llama.cpp gets the importance matrix of our own calibration. All are judged by fikr's kernels
-against the f16 file on TEXT. What is in FOLDER already is not made again. Prints a table."""
+Usage: peer_quants.py MODEL TEXT FOLDER [--fikr build/fikr] [--name NAME] [--windows 16] [--threads 1]
+                      [--bpw 3.6,4.3,...] [--raw] [--csv FILE] [--svg FILE]
+MODEL is permuted first (fikr convert --permute 7), so that its weights lie on no quantizer's grid; --raw takes
+it as it is. llama.cpp gets the importance matrix of our own calibration (the text that fikr brings, so TEXT is
+another). All are judged by fikr's kernels against the 16-bit file, on windows of 512 tokens of TEXT.
+
+Three kinds of ours: one file of planes, read at a width; files that are rounded for one width; files that are
+rounded for a measured plan, stripped to it. The bytes are those of a file that holds what is read, no more.
+
+What is in FOLDER already (models, base, rows/*.json) is not made again: a run that was stopped goes on.
+Prints a table; --csv adds this model's rows to a file in place of its older ones, --svg draws that file."""
 import argparse
+import csv
 import ctypes
 import json
+import os
 import struct
 import subprocess
 from pathlib import Path
@@ -15,6 +24,12 @@ from pathlib import Path
 import numpy as np
 
 TYPES = {"Q8_0": 7, "Q6_K": 18, "Q5_K_M": 17, "Q4_K_M": 15, "IQ4_XS": 30, "Q3_K_M": 12, "Q2_K": 10}
+WIDTHS = (8, 6, 4, 3)
+COLUMNS = ("model", "kind", "name", "file_bytes", "bits_a_weight", "ppl", "kl_mean", "kl_95", "kl_p99",
+           "top1_agreement", "tokens")
+KINDS = {"llama.cpp, imatrix": ("tab:orange", "s"), "one file, read at a width": ("tab:gray", "^"),
+         "rounded for a width": ("tab:green", "v"), "rounded for a plan": ("tab:blue", "o")}
+PEER, ONE, WIDTH, PLAN = KINDS
 
 
 def read_imatrix(path):
@@ -39,68 +54,160 @@ def quantize_peer(source, imatrix, out, kind):
         entry.data = values.ctypes.data_as(type(entry.data))
     params = L.llama_model_quantize_default_params()
     params.ftype = kind
+    params.nthread = 1
     params.imatrix = ctypes.cast(array, type(params.imatrix))
-    if L.llama_model_quantize(str(source).encode(), str(out).encode(), params):
+    part = out.with_suffix(".part")
+    if L.llama_model_quantize(str(source).encode(), str(part).encode(), params):
         raise SystemExit(f"llama.cpp made no {out}")
+    part.rename(out)
+
+
+class Bench:
+    def __init__(self, a):
+        self.a, self.folder = a, a.folder
+        self.source = a.model if a.raw else a.folder / "f16.gguf"
+        self.planes, self.imatrix, self.measured, self.base = (
+            a.folder / n for n in ("planes.gguf", "imatrix", "measured.gguf", "base"))
+        self.rows = []
+        (a.folder / "rows").mkdir(parents=True, exist_ok=True)
+
+    def fikr(self, *words):
+        a = [self.a.fikr, *map(str, words), "--json"]
+        return json.loads(subprocess.run(a, check=True, stdout=subprocess.PIPE).stdout)
+
+    def quantize(self, source, out, *more):
+        """Whole or not at all, and once."""
+        if not out.exists():
+            part = out.with_suffix(".part")
+            self.fikr("quantize", source, part, "--threads", self.a.threads, *more)
+            part.rename(out)
+        return out
+
+    def judge(self, path, *more):
+        return self.fikr("perplexity", "-m", path, "-f", self.a.text, "--ctx", 512, "--windows", self.a.windows,
+                         "--threads", self.a.threads, *more)
+
+    def add(self, kind, name, path, *bits, made=None):
+        """made: makes path where no row is known yet."""
+        row = self.folder / "rows" / f"{name.replace(' ', '-')}.json"
+        if not row.exists():
+            if made:
+                made()
+            r = self.judge(path, "--kl-base", self.base, *bits)
+            r["file_bytes"] = os.path.getsize(path)
+            r["n_params"] = self.fikr("inspect", path)["n_params"]
+            row.write_text(json.dumps(r))
+        r = json.loads(row.read_text())
+        self.rows.append({
+            "model": self.a.name, "kind": kind, "name": name, "file_bytes": r["file_bytes"],
+            "bits_a_weight": f"{8 * r['file_bytes'] / r['n_params']:.3f}", "ppl": f"{r['ppl']:.4f}",
+            "kl_mean": f"{r['kl_mean']:.6f}", "kl_95": f"{1.96 * r['kl_error']:.6f}",
+            "kl_p99": f"{r['kl_p99']:.5f}", "top1_agreement": f"{r['top1_agreement']:.4f}",
+            "tokens": r["tokens"]})
+        print(f"{name}: {r['file_bytes']} bytes, KL {r['kl_mean']:.5f}", flush=True)
+
+    def run(self):
+        a, d = self.a, self.folder
+        if not self.source.exists():
+            self.fikr("convert", "--permute", 7, a.model, self.source)
+        if not (d / "rows/base").exists():
+            r = self.judge(self.source, "--save-logits", self.base)
+            (d / "rows/base").write_text(json.dumps(r))
+        if not self.imatrix.exists():
+            self.planes.unlink(missing_ok=True)
+        self.quantize(self.source, self.planes, "--imatrix", self.imatrix)
+        for name, kind in TYPES.items():
+            path = d / f"{name}.gguf"
+            if not path.exists():
+                quantize_peer(self.source, self.imatrix, path, kind)
+            self.add(PEER, name, path)
+        for bits in WIDTHS:
+            cut = d / f"cut-{bits}.gguf"
+            if bits < 8:
+                self.add(ONE, f"planes at {bits}", cut, made=lambda: self.quantize(self.planes, cut, "--strip", bits))
+            else:
+                self.add(ONE, f"planes at {bits}", self.planes)
+        for bits in WIDTHS:
+            out = d / f"width-{bits}.gguf"
+            self.add(WIDTH, f"for {bits} bits", out, made=lambda: self.quantize(
+                self.source, out, "--plan", f"={bits}", "--strip", "plan"))
+        for bpw in a.bpw:
+            out = d / f"plan-{bpw}.gguf"
+            self.add(PLAN, f"plan of {bpw}", out, made=lambda: self.quantize(
+                self.source, out, "--bpw", bpw, "--strip", "plan", "--plan",
+                self.quantize(self.planes, self.measured, "--bpw", 4.3)))
+
+
+def merge(path, rows):
+    """All rows of the file, those of this model new."""
+    old = []
+    if path.exists():
+        with open(path, newline="") as f:
+            old = [r for r in csv.DictReader(f) if r["model"] != rows[0]["model"]]
+    rows = old + sorted(rows, key=lambda r: -int(r["file_bytes"]))
+    with open(path, "w", newline="") as f:
+        w = csv.DictWriter(f, COLUMNS, lineterminator="\n")
+        w.writeheader()
+        w.writerows(rows)
+    return rows
+
+
+def draw(path, rows):
+    import matplotlib
+    matplotlib.use("svg")
+    matplotlib.rcParams["svg.hashsalt"] = "fikr"
+    import matplotlib.pyplot as plt
+    models = sorted({r["model"] for r in rows})
+    fig, axes = plt.subplots(1, len(models), figsize=(5.5 * len(models), 4.2), squeeze=False)
+    for ax, model in zip(axes[0], models):
+        for kind, (color, marker) in KINDS.items():
+            of = sorted(((int(r["file_bytes"]) / 1e6, float(r["kl_mean"]), float(r["kl_95"]), r["name"])
+                         for r in rows if r["model"] == model and r["kind"] == kind))
+            if not of:
+                continue
+            x, y, e, names = zip(*of)
+            ax.errorbar(x, y, e, color=color, marker=marker, ms=4, lw=1, label=kind)
+            for at, level, name in zip(x, y, names if kind == PEER else ()):
+                ax.annotate(name, (at, level), fontsize=6, xytext=(3, 3), textcoords="offset points")
+        ax.set_yscale("log")
+        ax.set_title(model, fontsize=9)
+        ax.set_xlabel("file, MB")
+        ax.grid(alpha=0.3)
+        ax.legend(fontsize=7)
+    axes[0][0].set_ylabel("KL from 16 bits, nats a token")
+    fig.tight_layout()
+    fig.savefig(path, metadata={"Date": None})
 
 
 def main():
-    ap = argparse.ArgumentParser()
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("model", type=Path)
     ap.add_argument("text")
     ap.add_argument("folder", type=Path)
     ap.add_argument("--fikr", default="build/fikr")
-    ap.add_argument("--windows", default="10")
-    ap.add_argument("--bpw", type=lambda s: [float(x) for x in s.split(",")],
-                    default=[3.3, 3.6, 3.9, 4.3, 4.8, 5.3, 5.45, 6.17])
+    ap.add_argument("--name", help="of the model in table and plot")
+    ap.add_argument("--windows", type=int, default=16)
+    ap.add_argument("--threads", type=int, default=1)
+    ap.add_argument("--bpw", type=lambda s: s.split(","), default=["3.6", "4.3", "4.8", "5.29", "6.16", "6.56", "8.1"],
+                    help="of plans")
     ap.add_argument("--raw", action="store_true")
+    ap.add_argument("--csv", type=Path)
+    ap.add_argument("--svg", type=Path)
     a = ap.parse_args()
-    a.folder.mkdir(exist_ok=True)
-
-    def fikr(*words):
-        return json.loads(subprocess.run([a.fikr, *map(str, words), "--json"], check=True,
-                                         stdout=subprocess.PIPE).stdout)
-
-    def judge(path, *more):
-        return fikr("perplexity", "-m", path, "-f", a.text, "--ctx", 512, "--windows", a.windows, *more)
-
-    source = a.model if a.raw else a.folder / "f16.gguf"
-    planes, imatrix, base = (a.folder / n for n in ("planes.gguf", "imatrix", "base"))
-    if not source.exists():
-        fikr("convert", "--permute", 7, a.model, source)
-    if not planes.exists() or not imatrix.exists():
-        fikr("quantize", source, planes, "--imatrix", imatrix)
-    whole = judge(source, "--save-logits", base)
-    rows = []
-
-    def add(name, path, *bits):
-        r = judge(path, "--kl-base", base, *bits)
-        d = fikr("bench", "-m", path, "--pp", 1, "--tg", 1, "--reps", 1, *bits)
-        info = fikr("inspect", path)
-        n_params = info["n_active_params"]
-        n_bytes = d["decode"]["bytes_per_token"]
-        rows.append((8 * n_bytes / n_params, name, n_bytes, r))
-
-    for name, kind in TYPES.items():
-        path = a.folder / f"{name}.gguf"
-        if not path.exists():
-            quantize_peer(source, imatrix, path, kind)
-        add(name, path)
-    for bits in (8, 6, 4, 3):
-        add(f"planes at {bits}", planes, "--bits", bits)
-    plan = planes
-    for bpw in a.bpw:
-        path = a.folder / f"plan-{bpw}.gguf"
-        if not path.exists():
-            fikr("quantize", plan, path, "--bpw", bpw)
-        plan = path
-        add(f"planned for {bpw}", path)
-    print(f"{whole['tokens']} predictions, perplexity at 16 bits {whole['ppl']:.3f}")
-    print("| file | MB | bits a weight | perplexity | KL mean | KL p99 | same top token |")
+    a.name = a.name or a.model.stem
+    bench = Bench(a)
+    bench.run()
+    rows = sorted(bench.rows, key=lambda r: -int(r["file_bytes"]))
+    print("\n| file | MB | bits a weight | perplexity | KL mean | KL p99 | same top token |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
-    for bpw, name, n_bytes, r in sorted(rows, key=lambda row: -row[0]):
-        print(f"| {name} | {n_bytes / 1e6:.1f} | {bpw:.2f} | {r['ppl']:.3f} | {r['kl_mean']:.4f} "
-              f"± {1.96 * r['kl_error']:.4f} | {r['kl_p99']:.3f} | {100 * r['top1_agreement']:.1f} % |")
+    for r in rows:
+        print(f"| {r['name']} | {int(r['file_bytes']) / 1e6:.1f} | {float(r['bits_a_weight']):.2f} | "
+              f"{float(r['ppl']):.3f} | {float(r['kl_mean']):.4f} ± {float(r['kl_95']):.4f} | "
+              f"{float(r['kl_p99']):.3f} | {100 * float(r['top1_agreement']):.1f} % |")
+    if a.csv:
+        rows = merge(a.csv, rows)
+    if a.svg:
+        draw(a.svg, rows)
 
 
 if __name__ == "__main__":

@@ -16,3 +16,11 @@ enum fk_status fk_quantize(const char *in, const char *out, const struct fk_quan
     if (!in || !out) return fail(err, FK_EINVAL, "fk_quantize: %s is NULL", in ? "out" : "in");
     return quantize_run(in, out, params, err);
 }
+
+enum fk_status fk_check_planes(const char *path, fk_progress_fn progress, void *progress_arg,
+                               struct fk_check_report *report, struct fk_error *err)
+{
+    struct fk_check_report ignored;
+    if (!path) return fail(err, FK_EINVAL, "fk_check_planes: path is NULL");
+    return planes_check(path, progress, progress_arg, report ? report : &ignored, err);
+}

@@ -58,7 +58,7 @@ struct args {
     struct fk_sampling sampling;
     bool temp_given, top_k_given, top_p_given, min_p_given, penalty_given; /* else: the model's */
 
-    bool tensors;
+    bool tensors, check;
     bool decode, no_special, special;
     struct int_list ids, batch, depths;
     int chunk;
@@ -71,8 +71,8 @@ struct args {
     int count, samples, at_once;
     bool count_given, plain, grade;
     int style;                 /* -1: not typed; enum fk_style */
-    const char *type, *calibrate, *plan, *size, *imatrix;
-    float bpw;
+    const char *type, *calibrate, *plan, *size, *imatrix, *strip;
+    float bpw, max_kl;
     int bits; /* the index of a word: auto 2 3 4 6 8 */
     int max_tokens;
     uint64_t permute;

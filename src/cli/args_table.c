@@ -70,6 +70,8 @@ const struct arg_spec arg_specs[] = {
 
     {"--tensors", NULL, ARG_FLAG, AT(tensors), 0, 0, 0, NULL, NULL,
      "list every tensor", VERB_INSPECT},
+    {"--check", NULL, ARG_FLAG, AT(check), 0, 0, 0, NULL, NULL,
+     "read all planes and compare them with the checksums of when they were written", VERB_INSPECT},
     {"--decode", NULL, ARG_FLAG, AT(decode), 0, 0, 0, NULL, NULL,
      "ids on standard input, text on standard output", VERB_TOKENIZE},
     {"--no-special", NULL, ARG_FLAG, AT(no_special), 0, 0, 0, NULL, NULL,
@@ -105,14 +107,19 @@ const struct arg_spec arg_specs[] = {
      "f32, f16, bf16 or q8_0; as published without it", VERB_CONVERT},
     {"--permute", NULL, ARG_U64, AT(permute), AT(permute_given), 0, 0, NULL, "SEED",
      "put the dimensions of a GGUF file in a random order; the function stays", VERB_CONVERT},
-    {"--plan", NULL, ARG_STRING, AT(plan), 0, 0, 0, NULL, "NAME=BITS,...",
-     "what weights with NAME in their name are read at without --bits, the first that fits: "
-     "token_embd=8,=4", VERB_QUANTIZE},
+    {"--plan", NULL, ARG_STRING, AT(plan), 0, 0, 0, NULL, "NAME=BITS,...|FILE",
+     "what weights with NAME in their name are read at without --bits and rounded for, the first that fits: "
+     "token_embd=8,=4; or as a file in planes plans (with a budget: has measured)", VERB_QUANTIZE},
     {"--bpw", NULL, ARG_FLOAT, AT(bpw), 0, 1, 32, NULL, "X",
      "plan so that a token reads X bits a weight, all counted; IN may be in planes already",
      VERB_QUANTIZE},
     {"--size", NULL, ARG_STRING, AT(size), 0, 0, 0, NULL, "BYTES",
      "plan so that all weights as read take this much: 900M, 2.5G", VERB_QUANTIZE},
+    {"--kl", NULL, ARG_FLOAT, AT(max_kl), 0, 0, 100, NULL, "X",
+     "plan for the fewest bits a weight with a divergence of X nats a token at most", VERB_QUANTIZE},
+    {"--strip", NULL, ARG_STRING, AT(strip), 0, 0, 0, NULL, "2|3|4|6|plan",
+     "leave out the planes above these bits, or of each weight those above its plan; IN may be in planes "
+     "already", VERB_QUANTIZE},
     {"--imatrix", NULL, ARG_STRING, AT(imatrix), 0, 0, 0, NULL, "FILE",
      "also write what the calibration saw as an importance matrix for llama.cpp", VERB_QUANTIZE},
     {"--calibrate", NULL, ARG_STRING, AT(calibrate), 0, 0, 0, NULL, "FILE|none",

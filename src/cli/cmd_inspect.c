@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "fikr/quantize.h"
 #include "src/base/alloc.h"
 #include "src/base/fail.h"
 #include "src/cli/models.h"
@@ -230,21 +231,35 @@ static enum fk_status open_any(struct opened *o, const char *name, struct fk_err
     return st ? opened_model(o, name, true, err) : FK_OK;
 }
 
+static enum fk_status check(const char *path, struct fk_check_report *r, struct fk_error *err)
+{
+    struct bar bar;
+    bar_init(&bar);
+    enum fk_status st = fk_check_planes(path, bar_update, &bar, r, err);
+    bar_fini(&bar);
+    return st;
+}
+
 int cmd_inspect(const struct args *a)
 {
     struct opened o;
     struct fk_error err = {0}, why = {0};
     struct fk_model_info info;
+    struct fk_check_report checked = {0, 0};
     if (open_any(&o, a->n_operands ? a->operands[0] : a->model, &why, &err))
         return term_complain(&err);
     int code;
     if (fk_model_get_info(o.model, &info)) {
         fail(&err, FK_EFORMAT, "%s holds no model that could be described", o.path);
         code = term_complain(&err);
+    } else if (a->check && check(o.path, &checked, &err)) {
+        code = term_complain(&err);
     } else if (a->json) {
         json_t *doc = summary_json(o.path, &info);
         bool ok = json_put(doc, "runs", json_boolean(!why.message[0])) &&
                   json_put(doc, "why_not", why.message[0] ? json_cstr(why.message) : json_null()) &&
+                  (!a->check || (json_put(doc, "checked_weights", json_count(checked.n_weights)) &&
+                                 json_put(doc, "checked_bytes", json_count(checked.n_bytes)))) &&
                   json_put(doc, "metadata", meta_json(o.model)) &&
                   json_put(doc, "n_tensors", json_count(fk_model_n_tensors(o.model))) &&
                   json_put(doc, "tensor_types", types_json(o.model)) &&
@@ -257,6 +272,9 @@ int cmd_inspect(const struct args *a)
     } else {
         print_summary(o.path, &info);
         if (why.message[0]) field("does not run", why.message);
+        if (a->check)
+            printf("%-14s%" PRIu64 " weights in planes, %s: all as they were written\n", "checksums",
+                   checked.n_weights, term_bytes(checked.n_bytes));
         print_meta(o.model);
         print_tensors(o.model, a->tensors);
         code = term_finish(0);

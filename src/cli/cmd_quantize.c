@@ -41,7 +41,15 @@ static enum fk_status run(const struct args *a, struct fk_quantize_params *p, ch
     p->max_tokens = a->max_tokens;
     p->plan = a->plan;
     p->bpw = (double)a->bpw;
+    p->kl = (double)a->max_kl;
     p->imatrix = a->imatrix;
+    if (a->strip && strcmp(a->strip, "plan") == 0) {
+        p->strip = FK_STRIP_PLAN;
+    } else if (a->strip) {
+        if (strlen(a->strip) != 1 || !strchr("2346", *a->strip))
+            return fail(err, FK_EINVAL, "--strip takes 2, 3, 4, 6 or plan, not '%s'", a->strip);
+        p->strip = *a->strip - '0';
+    }
     if (a->size) {
         enum fk_status st = parse_size(a->size, &p->size_bytes, err);
         if (st) return st;
@@ -65,8 +73,8 @@ static void print_report(const struct fk_quantize_report *r)
             fprintf(stderr, " %.4f at %d bits%s", r->kl[i], widths[i], i ? "," : "\n");
     }
     if (!r->plan_bytes) return;
-    fprintf(stderr, "plan: %.2f bits a weight, %s a token, divergence %.4f from the widest;", r->plan_bpw,
-            term_bytes(r->plan_bytes), r->plan_kl);
+    fprintf(stderr, "plan: %.2f bits a weight, %s a token, divergence %.4f from the %s;", r->plan_bpw,
+            term_bytes(r->plan_bytes), r->plan_kl, r->n_tokens ? "source" : "widest");
     const char *comma = "";
     for (int i = 0; i < 5; i++) {
         if (!r->n_at[i]) continue;
@@ -105,7 +113,7 @@ int cmd_quantize(const struct args *a)
     struct fk_error err = {0};
     struct bar bar;
     char *text = NULL;
-    struct fk_quantize_report report = {{0}, 0, {0}, 0, 0, 0};
+    struct fk_quantize_report report = {{0}, 0, {0}, 0, 0, 0, 0};
     fk_quantize_default_params(&p);
     p.report = &report;
     bar_init(&bar);

@@ -4,8 +4,8 @@
  *   NAME.s   I8, the head, f16 row factors, scales        NAME.p2, .p3, .p4, .p6, .p8   I8, the planes
  *
  * Accepted if the head is well formed and every part has exactly the bytes that its dimensions ask for.
- * At least NAME.p2 is there, and no plane is missing before one that is; a file that was cut has the
- * first ones. */
+ * At least NAME.p2 is there, and no plane is missing before one that is; a file that was cut or stripped has
+ * the first ones. */
 #include <stdio.h>
 #include <string.h>
 #include "src/base/fail.h"
@@ -80,7 +80,7 @@ enum fk_status model_find_planes(struct model *m, const char *name, struct plane
     }
     if (!p->n_planes) return fail(err, FK_EFORMAT, "tensor '%s.p2' is missing", name);
     m->has_plan |= p->plan != 0;
-    if (!m->n_planes || p->n_planes < m->n_planes) m->n_planes = p->n_planes;
+    if (p->n_planes > m->n_planes) m->n_planes = p->n_planes;
     *entry = (struct model_planes){p, copy, m->plane_weights};
     m->plane_weights = entry;
     *out = p;

@@ -81,7 +81,7 @@ struct model {
     struct rope_params rope_global, rope_local;
     struct rope_params rope_k;         /* MLA: the angles of rope_global, for a key that is alone */
     struct arena memory;               /* tensors, layers, tables */
-    int n_planes;                      /* that all plane weights have; 0: the file has no planes */
+    int n_planes;                      /* the most that a plane weight has; 0: the file has no planes */
     struct model_planes *plane_weights; /* in the order of binding, newest first */
     bool has_plan;                     /* the file says what its planes are read at */
     uint64_t weight_bytes;             /* of all tensors that a forward can read */

@@ -8,7 +8,7 @@
 #define LAST_TRY 1.18f
 
 struct fit {
-    double wv, vv; /* sum h w v, sum h v v, over both widths */
+    double wv, vv; /* sum h w v, sum h v v, over the widths that count */
 };
 
 static struct fit fit_at(const struct tree *t, const float *w, const float *h, float scale)
@@ -16,10 +16,17 @@ static struct fit fit_at(const struct tree *t, const float *w, const float *h, f
     struct fit f = {0, 0};
     float inverse = 1 / scale, wv = 0, vv = 0;
     for (int i = 0; i < PLANES_COLS; i++) {
+        float g = h ? h[i] : 1;
+        if (t->aim > 2) {
+            float l = t->level[t->aim][tree_code(t, w[i] * inverse)];
+            wv += g * w[i] * l;
+            vv += g * l * l;
+            continue;
+        }
         unsigned leaf = tree_leaf(t, w[i] * inverse) << 4;
-        float l4 = t->level[2][leaf], l3 = t->level[1][leaf], g = h ? h[i] : 1;
-        wv += g * w[i] * (l4 + t->lambda3 * l3);
-        vv += g * (l4 * l4 + t->lambda3 * l3 * l3);
+        float l4 = t->level[2][leaf], l = t->level[t->coarse][leaf];
+        wv += g * w[i] * (t->lambda4 * l4 + t->lambda * l);
+        vv += g * (t->lambda4 * l4 * l4 + t->lambda * l * l);
     }
     f.wv = (double)wv;
     f.vv = (double)vv;
@@ -57,9 +64,15 @@ static double error_at(const struct tree *t, const float *w, const float *h, flo
     double sum = 0;
     float inverse = scale ? 1 / scale : 0;
     for (int i = 0; i < PLANES_COLS; i++) {
+        float g = h ? h[i] : 1;
+        if (t->aim > 2) {
+            float e = w[i] - scale * t->level[t->aim][tree_code(t, w[i] * inverse)];
+            sum += (double)(g * e * e);
+            continue;
+        }
         unsigned leaf = tree_leaf(t, w[i] * inverse) << 4;
-        float e4 = w[i] - scale * t->level[2][leaf], e3 = w[i] - scale * t->level[1][leaf];
-        sum += (double)((h ? h[i] : 1) * (e4 * e4 + t->lambda3 * e3 * e3));
+        float e4 = w[i] - scale * t->level[2][leaf], e = w[i] - scale * t->level[t->coarse][leaf];
+        sum += (double)(g * (t->lambda4 * e4 * e4 + t->lambda * e * e));
     }
     return sum;
 }

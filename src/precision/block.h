@@ -6,7 +6,7 @@
 #include "src/precision/tree.h"
 
 /* The scale of 32 weights w under importances h (NULL: all alike): least sum of
- * h ((w - s l4)^2 + lambda3 (w - s l3)^2). The sign makes the largest weight positive. 0 for zeros. */
+ * h times a leaf's cost, or of h e^2 at the width that t aims at. The sign makes the largest weight positive. 0 for zeros. */
 float block_scale(const struct tree *t, const float *w, const float *h);
 
 /* Rounds scales[n_blocks] to whole multiples of `factor`, choosing among the neighbours by the same

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  * budget.c - which weight is read at which width.
  *
- * Loss: with all else at the widest, a unit (one weight, or two that see the same input) is read at 3
- * and at 4 bits and the divergence from the widest read is measured. 2 and 6 bits follow from what whole
- * models lose at them: measuring them as well would double the time and moves little. Losses are added
- * up as if they did not meet; the plan's own divergence is measured at the end. Losses stay in the
+ * Loss: with all else at the widest, a unit (one weight, or two that see the same input) is read at 4
+ * bits and the divergence from the widest read is measured, over half of the judge's pieces. Other widths
+ * follow from what the whole model loses at them: a loss goes by the square of the error, which grows alike
+ * in all units as bits are taken away. Losses are added up as if they did not meet; the plan's own divergence is measured at the end. Losses stay in the
  * file, so that the next budget takes no measuring.
+ * What is rounded again with its plan as the aim loses less: `aimed` says how much, from the errors of
+ * matrices that were rounded both ways (doc/precision.md).
  * Choice: from the lowest width up, always the step that takes away most loss for a byte. On a convex
  * hull of each unit's points that is optimal but for the last step. */
 #include "src/precision/budget.h"
@@ -16,7 +18,11 @@
 #include <unistd.h>
 #include "src/base/alloc.h"
 #include "src/base/fail.h"
-#include "src/precision/quantize.h"
+
+#define KL_STEPS 10 /* halvings in the search for a divergence */
+
+/* Of the loss at 2, 3, 4 and 6 bits, what is left when the weight is rounded for that width. */
+static const double aimed[PLANES_N - 1] = {0.85, 0.58, 0.9, 0.36};
 
 struct item {
     struct model_planes *w;
@@ -24,12 +30,14 @@ struct item {
 };
 
 struct budget {
+    const struct budget_request *request;
     struct model *model;
     struct judge *judge;
     const struct fk_quantize_params *params;
     struct fk_quantize_report *report;
     struct item *items;
     struct budget_unit *units;
+    double (*measured)[PLANES_N]; /* [n_units] losses as the file keeps them */
     size_t n_items, n_units;
     int top;
     double fixed, target; /* bytes: of what is not in planes; in all */
@@ -53,8 +61,9 @@ bool budget_choose(struct budget_unit *u, size_t n, int low, int top, double bud
         for (size_t i = 0; i < n; i++) {
             for (int w = u[i].at + 1; w <= top; w++) {
                 double bytes = u[i].cost[w] - u[i].cost[u[i].at];
+                if (!(bytes > 0) || cost + bytes > budget) continue; /* planes that are not there */
                 double gain = (u[i].loss[u[i].at] - u[i].loss[w]) / bytes;
-                if (cost + bytes > budget || gain <= most) continue;
+                if (gain <= most) continue;
                 best = i;
                 to = w;
                 most = gain;
@@ -85,7 +94,7 @@ static bool same_unit(const char *x, const char *y)
 static double share(const struct budget *b, const struct model_planes *w)
 {
     const struct model *m = b->model;
-    if (!(b->params->bpw > 0)) return 1;
+    if (b->params->size_bytes) return 1;
     if (m->tok_embd->data == w->planes && m->output != m->tok_embd)
         return 1 / (double)w->planes->n_rows;
     return w->planes->n_mats > 1 ? (double)m->config.n_experts_used / (double)w->planes->n_mats : 1;
@@ -107,7 +116,8 @@ static enum fk_status list_items(struct budget *b, struct fk_error *err)
     for (struct model_planes *w = b->model->plane_weights; w; w = w->next) b->n_items++;
     b->items = mem_calloc(b->n_items, sizeof *b->items, MEM_MODEL);
     b->units = mem_calloc(b->n_items, sizeof *b->units, MEM_MODEL);
-    if (!b->items || !b->units) return fail_nomem(err, b->n_items * sizeof *b->units, "the budget");
+    b->measured = mem_calloc(b->n_items, sizeof *b->measured, MEM_MODEL);
+    if (!b->items || !b->units || !b->measured) return fail_nomem(err, b->n_items * sizeof *b->units, "the budget");
     struct model_planes *w = b->model->plane_weights;
     for (size_t i = 0; i < b->n_items; i++, w = w->next) {
         struct item *item = &b->items[i];
@@ -128,11 +138,11 @@ static enum fk_status set_target(struct budget *b, struct fk_error *err)
 {
     uint64_t bytes = b->model->weight_bytes;
     plan_all(b, b->top);
-    if (b->params->bpw > 0) TRY(judge_bytes(b->judge, b->model, 0, &bytes, err));
+    if (!b->params->size_bytes) TRY(judge_bytes(b->judge, b->model, 0, &bytes, err));
     for (size_t i = 0; i < b->n_units; i++) b->units[i].at = b->top;
     b->fixed = (double)bytes - total_cost(b->units, b->n_units);
     b->target = b->params->bpw > 0 ? b->params->bpw * (double)b->model->n_active_params / 8
-                                   : (double)b->params->size_bytes;
+              : b->params->size_bytes ? (double)b->params->size_bytes : (double)bytes;
     double least = b->fixed;
     for (size_t i = 0; i < b->n_units; i++) least += b->units[i].cost[0];
     if (least > b->target)
@@ -145,20 +155,16 @@ static enum fk_status set_target(struct budget *b, struct fk_error *err)
 static enum fk_status measure_units(struct budget *b, const double *whole, struct fk_error *err)
 {
     const struct fk_quantize_params *p = b->params;
-    int first = b->top > 1 ? 1 : 0, last = b->top > 2 ? 2 : b->top - 1;
+    int at = b->top > 2 ? 2 : b->top - 1;
     for (size_t i = 0; i < b->n_units; i++) {
         struct budget_unit *u = &b->units[i];
         if (p->progress && p->progress(p->progress_arg, "measuring", i, b->n_units))
             return fail(err, FK_ECANCELLED, "cancelled after %zu of %zu measurements", i, b->n_units);
-        for (int w = first; w <= last; w++) {
-            plan_unit(b, i, w);
-            TRY(judge_kl(b->judge, b->model, 0, &u->loss[w], err));
-        }
+        plan_unit(b, i, at);
+        TRY(judge_kl(b->judge, b->model, 0, &u->loss[at], err));
         plan_unit(b, i, b->top);
-        for (int w = 0; w < b->top; w++) {
-            int from = w < first ? first : w > last ? last : w;
-            if (from != w) u->loss[w] = u->loss[from] * whole[w] / (whole[from] > 0 ? whole[from] : 1);
-        }
+        for (int w = 0; w < b->top; w++)
+            if (w != at) u->loss[w] = u->loss[at] * whole[w] / (whole[at] > 0 ? whole[at] : 1);
         for (int w = b->top - 1; w > 0; w--)
             if (u->loss[w - 1] < u->loss[w]) u->loss[w - 1] = u->loss[w];
     }
@@ -187,10 +193,9 @@ static enum fk_status write_plan(const struct budget *b, const char *path, struc
         char name[NAME_BYTES + 8];
         snprintf(name, sizeof name, "%s.s", b->items[i].w->name);
         const struct gguf_tensor *t = gguf_find_tensor(b->model->gguf, name);
-        const struct budget_unit *u = &b->units[b->items[i].unit];
         uint8_t plan = (uint8_t)b->items[i].w->planes->plan, bytes[4 * (PLANES_N - 1)];
         float loss[PLANES_N - 1];
-        for (int k = 0; k < PLANES_N - 1; k++) loss[k] = (float)u->loss[k];
+        for (int k = 0; k < PLANES_N - 1; k++) loss[k] = (float)b->measured[b->items[i].unit][k];
         planes_loss_write(loss, bytes);
         if (!t || pwrite(fd, &plan, 1, (off_t)(t->offset + PLANES_PLAN_AT)) != 1 ||
             pwrite(fd, bytes, sizeof bytes, (off_t)(t->offset + PLANES_LOSS_AT)) != sizeof bytes)
@@ -199,6 +204,60 @@ static enum fk_status write_plan(const struct budget *b, const char *path, struc
     if (st == FK_OK && fsync(fd)) st = fail(err, FK_EIO, "%s: %s", path, strerror(errno));
     close(fd);
     return st;
+}
+
+/* Plans for `bytes`, not more. */
+static void plan_bytes(struct budget *b, double bytes)
+{
+    double left = bytes - b->fixed;
+    if (b->top < 2 || !budget_choose(b->units, b->n_units, 1, b->top, left))
+        budget_choose(b->units, b->n_units, 0, b->top, left);
+    for (size_t i = 0; i < b->n_items; i++)
+        b->items[i].w->planes->plan = planes_bits(b->units[b->items[i].unit].at);
+}
+
+/* What of the plan's loss is left when weights are rounded for it. */
+static double left_when_aimed(const struct budget *b)
+{
+    double before = 0, after = 0;
+    for (size_t i = 0; i < b->n_units; i++) {
+        const struct budget_unit *u = &b->units[i];
+        if (u->at == b->top) continue;
+        after += u->loss[u->at];
+        before += u->loss[u->at] / (u->at < PLANES_N - 1 ? aimed[u->at] : 1);
+    }
+    return b->request->w && before > 0 ? after / before : 1;
+}
+
+static double total_loss(const struct budget *b)
+{
+    double sum = 0;
+    for (size_t i = 0; i < b->n_units; i++) sum += b->units[i].loss[b->units[i].at];
+    return sum;
+}
+
+/* The fewest bytes whose plan stays within the divergence, to 1/1000 of what there is to choose. */
+static enum fk_status search_kl(struct budget *b, struct fk_error *err)
+{
+    double low = b->fixed, high = b->target;
+    for (size_t i = 0; i < b->n_units; i++) low += b->units[i].cost[0];
+    for (int i = 0; i < KL_STEPS; i++) {
+        const struct fk_quantize_params *p = b->params;
+        double middle = (low + high) / 2, kl;
+        if (p->progress && p->progress(p->progress_arg, "searching", (uint64_t)i, KL_STEPS))
+            return fail(err, FK_ECANCELLED, "cancelled in the search for a plan");
+        plan_bytes(b, middle);
+        if (b->request->kl_per_loss > 0) {
+            kl = b->request->kl_per_loss * total_loss(b);
+        } else {
+            TRY(judge_kl(b->judge, b->model, 0, &kl, err));
+            kl *= left_when_aimed(b);
+        }
+        if (kl <= b->request->max_kl) high = middle;
+        else low = middle;
+    }
+    plan_bytes(b, high);
+    return FK_OK;
 }
 
 static enum fk_status choose(struct budget *b, struct fk_error *err)
@@ -211,25 +270,46 @@ static enum fk_status choose(struct budget *b, struct fk_error *err)
     bool is_known = recall_units(b);
     for (int w = 0; w < b->top && !is_known; w++)
         TRY(judge_kl(b->judge, b->model, planes_bits(w), &whole[w], err));
-    if (!is_known) TRY(measure_units(b, whole, err));
-    double left = b->target - b->fixed;
-    if (b->top < 2 || !budget_choose(b->units, b->n_units, 1, b->top, left))
-        budget_choose(b->units, b->n_units, 0, b->top, left);
-    memset(r->n_at, 0, sizeof r->n_at);
-    for (size_t i = 0; i < b->n_items; i++) {
-        int at = b->units[b->items[i].unit].at;
-        b->items[i].w->planes->plan = planes_bits(at);
-        r->n_at[at]++;
+    if (!is_known) {
+        judge_use_part(b->judge, 2);
+        enum fk_status st = measure_units(b, whole, err);
+        judge_use_part(b->judge, 1);
+        if (st) return st;
     }
+    for (size_t i = 0; i < b->n_units; i++) {
+        memcpy(b->measured[i], b->units[i].loss, sizeof b->measured[i]);
+        for (int w = 0; w < b->top && b->request->w; w++) b->units[i].loss[w] *= aimed[w];
+    }
+    if (b->params->kl > 0) TRY(search_kl(b, err));
+    else plan_bytes(b, b->target);
+    memset(r->n_at, 0, sizeof r->n_at);
+    for (size_t i = 0; i < b->n_items; i++) r->n_at[b->units[b->items[i].unit].at]++;
     TRY(judge_bytes(b->judge, b->model, 0, &r->plan_bytes, err));
+    r->plan_loss = total_loss(b);
     r->plan_bpw = 8 * (double)r->plan_bytes / (double)b->model->n_active_params;
-    return judge_kl(b->judge, b->model, 0, &r->plan_kl, err);
+    return b->request->w ? FK_OK : judge_kl(b->judge, b->model, 0, &r->plan_kl, err);
 }
 
-enum fk_status budget_plan(const char *path, struct judge *j, const struct fk_quantize_params *params,
-                           struct fk_quantize_report *report, struct fk_error *err)
+static enum fk_status give_plan(const struct budget *b, const char *path, struct fk_error *err)
 {
-    struct budget b = {.judge = j, .params = params, .report = report};
+    for (size_t k = 0; k < b->request->n; k++) {
+        struct plane_weight *w = &b->request->w[k];
+        size_t i = 0;
+        while (i < b->n_items && strcmp(b->items[i].w->name, w->name) != 0) i++;
+        if (i == b->n_items || (uint64_t)b->items[i].w->planes->n_cols != w->n_cols ||
+            (uint64_t)b->items[i].w->planes->n_rows != w->n_rows)
+            return fail(err, FK_EINVAL, "%s has no tensor '%s' of %llu x %llu in planes", path, w->name,
+                        (unsigned long long)w->n_cols, (unsigned long long)w->n_rows);
+        w->plan = b->items[i].w->planes->plan;
+        for (int n = 0; n < PLANES_N - 1; n++)
+            w->loss[n] = (float)b->measured[b->items[i].unit][n];
+    }
+    return FK_OK;
+}
+
+enum fk_status budget_plan(const char *path, const struct budget_request *r, struct fk_error *err)
+{
+    struct budget b = {.request = r, .judge = r->judge, .params = r->params, .report = r->report};
     enum fk_status st = model_open(&b.model, path, false, err);
     if (st == FK_OK && !b.model->n_planes)
         st = fail(err, FK_EINVAL, "%s is not in planes", path);
@@ -237,9 +317,10 @@ enum fk_status budget_plan(const char *path, struct judge *j, const struct fk_qu
         b.top = b.model->n_planes - 1;
         st = choose(&b, err);
     }
-    if (st == FK_OK) st = write_plan(&b, path, err);
+    if (st == FK_OK) st = r->w ? give_plan(&b, path, err) : write_plan(&b, path, err);
     mem_free(b.items);
     mem_free(b.units);
+    mem_free(b.measured);
     model_close(&b.model);
     return st;
 }

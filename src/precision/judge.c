@@ -23,7 +23,7 @@ struct judge {
     void *pages[PIECE / PAGE];
     struct token_vec ids;
     size_t starts[64];
-    int n_pieces;
+    int n_pieces, stride; /* every stride-th counts */
     int64_t n_vocab;
     float *p;          /* [n_pieces * PREDICTED, n_vocab] */
     double *p_log_p;   /* [n_pieces * PREDICTED] */
@@ -76,7 +76,7 @@ static enum fk_status run_all(struct judge *j, const struct model *m, int bits, 
                               struct fk_error *err)
 {
     j->ops.bits = bits;
-    for (int k = 0; k < j->n_pieces; k++) {
+    for (int k = 0; k < j->n_pieces; k += j->stride) {
         struct rows r = {.j = j, .first = (int64_t)k * PREDICTED, .is_base = is_base};
         TRY(run_piece(j, m, j->ids.ids + j->starts[k], PIECE, PREDICTED, &r.logits, err));
         device_parallel(j->device, judge_row, &r, PREDICTED);
@@ -97,8 +97,10 @@ enum fk_status judge_kl(struct judge *j, const struct model *m, int bits, double
                     m->config.n_vocab, (long long)j->n_vocab);
     TRY(run_all(j, m, bits, false, err));
     double sum = 0;
-    for (int i = 0; i < judge_n_tokens(j); i++) sum += j->kl[i];
-    *kl = sum > 0 ? sum / judge_n_tokens(j) : 0;
+    int n = 0;
+    for (int k = 0; k < j->n_pieces; k += j->stride, n += PREDICTED)
+        for (int i = 0; i < PREDICTED; i++) sum += j->kl[k * PREDICTED + i];
+    *kl = sum > 0 ? sum / n : 0;
     return FK_OK;
 }
 
@@ -110,6 +112,11 @@ enum fk_status judge_bytes(struct judge *j, const struct model *m, int bits, uin
     TRY(run_piece(j, m, j->ids.ids, 1, 1, &logits, err));
     *bytes = j->ops.weight_bytes_read;
     return FK_OK;
+}
+
+void judge_use_part(struct judge *j, int n)
+{
+    j->stride = n;
 }
 
 int judge_n_tokens(const struct judge *j)
@@ -160,6 +167,7 @@ enum fk_status judge_create(struct judge **out, const struct model *m, struct de
     struct judge *j = mem_zalloc(sizeof *j, MEM_MODEL);
     if (!j) return fail_nomem(err, sizeof *j, "a judge");
     j->device = d;
+    j->stride = 1;
     j->n_vocab = m->config.n_vocab;
     ops_init(&j->ops, d, 0);
     TRY_GOTO(model_kv_layout(m, DT_F32, MLA_AUTO, PAGE, &j->kv, err), failed);

@@ -13,6 +13,8 @@ enum fk_status judge_create(struct judge **out, const struct model *m, struct de
                             const char *text, size_t n_bytes, size_t max_tokens, int n_pieces,
                             struct fk_error *err);
 void judge_destroy(struct judge **j);
+/* From now on every n-th piece counts alone: 1, all. */
+void judge_use_part(struct judge *j, int n);
 int judge_n_tokens(const struct judge *j); /* predicted ones */
 
 /* What later calls are compared with: m as read at `bits` (0: as its planes plan). */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * plane_file.c - a GGUF file of planes:
+ * plane_file.c - a GGUF file of planes. What a weight has fewer planes of is missing from the later ones;
+ * those that no weight has are left out with their pads.
  *
  *   keys (those of the source; fikr.plane_bits, fikr.plane_end)
  *   tensors that stay as they are, then NAME.s of every weight     fikr.pad.2
@@ -51,6 +52,7 @@ static enum fk_status fill_plane(void *arg, struct out_file *f, struct fk_error 
     const struct part *p = arg;
     uint8_t bytes[TILES_AT_ONCE * 64];
     size_t each = planes_tile_bytes(p->plane);
+    if (!p->w->codes) return out_file_write(f, p->w->plane[p->plane], p->w->sizes.plane_bytes[p->plane], err);
     for (uint64_t tile = 0; tile < p->w->sizes.n_tiles;) {
         size_t n = 0;
         for (; n < TILES_AT_ONCE && tile < p->w->sizes.n_tiles; n++, tile++)
@@ -66,6 +68,8 @@ struct layout {
     size_t n;
     struct part *parts; /* of every tensor of the file, in order */
     size_t n_parts;
+    int n_planes; /* the most of a weight */
+    bool is_new;  /* the weights of g become planes; else they are */
     uint64_t pad[PLANES_N], end[PLANES_N];
 };
 
@@ -82,7 +86,7 @@ static enum fk_status add_sides(struct layout *l, struct gguf_writer *w, struct 
     char name[NAME_BYTES + 8];
     for (size_t i = 0; i < gguf_n_tensors(l->g); i++) {
         const struct gguf_tensor *t = gguf_tensor_at(l->g, i);
-        if (plane_weight_wanted(t)) continue;
+        if (l->is_new ? plane_weight_wanted(t) : plane_list_has(l->w, l->n, t)) continue;
         struct part *p = &l->parts[l->n_parts++];
         char own[1100];
         *p = (struct part){.copy = t};
@@ -108,12 +112,12 @@ static void put_keys(const struct layout *l, struct gguf_writer *w)
             drop |= kv->key.n == strlen(dropped[k]) && memcmp(kv->key.p, dropped[k], kv->key.n) == 0;
         if (!drop) gguf_put_kv(w, kv);
     }
-    for (int i = 0; i < PLANES_N; i++) {
+    for (int i = 0; i < l->n_planes && i < PLANES_N; i++) {
         bits[i] = (uint8_t)planes_bits(i);
         put_le(ends + 8 * i, l->end[i], 8);
     }
-    gguf_put_array(w, "fikr.plane_bits", GGUF_U8, bits, PLANES_N);
-    gguf_put_array(w, "fikr.plane_end", GGUF_U64, ends, PLANES_N);
+    gguf_put_array(w, "fikr.plane_bits", GGUF_U8, bits, (uint64_t)l->n_planes);
+    gguf_put_array(w, "fikr.plane_end", GGUF_U64, ends, (uint64_t)l->n_planes);
 }
 
 /* Builds the whole file; the pads and ends that result go back into l. */
@@ -124,12 +128,13 @@ static enum fk_status build(struct layout *l, struct gguf_writer *w, struct fk_e
     l->n_parts = 0;
     put_keys(l, w);
     TRY(add_sides(l, w, err));
-    for (int i = 0; i < PLANES_N; i++) {
+    for (int i = 0; i < l->n_planes; i++) {
         uint64_t before = (gguf_writer_data_bytes(w) + ALIGNMENT - 1) & ~(uint64_t)(ALIGNMENT - 1);
         snprintf(name, sizeof name, "fikr.pad.%d", planes_bits(i));
         TRY(add(l, w, name, l->pad[i], fill_pad, (struct part){.pad = l->pad[i]}, err));
         at[i] = before;
         for (size_t k = 0; k < l->n; k++) {
+            if (l->w[k].n_planes <= i) continue;
             snprintf(name, sizeof name, "%s.p%d", l->w[k].name, planes_bits(i));
             TRY(add(l, w, name, l->w[k].sizes.plane_bytes[i], fill_plane,
                     (struct part){.w = &l->w[k], .plane = i}, err));
@@ -139,7 +144,7 @@ static enum fk_status build(struct layout *l, struct gguf_writer *w, struct fk_e
     /* A pad of at least 64 bytes begins at base + at[i]; later pads move what follows them. */
     uint64_t base = (gguf_writer_header_bytes(w) + ALIGNMENT - 1) & ~(uint64_t)(ALIGNMENT - 1);
     uint64_t moved = 0;
-    for (int i = 0; i < PLANES_N; i++) {
+    for (int i = 0; i < l->n_planes; i++) {
         uint64_t begin = base + at[i] + moved, to = (begin + ALIGNMENT + PAGE - 1) & ~(uint64_t)(PAGE - 1);
         moved += to - begin - l->pad[i];
         l->pad[i] = to - begin;
@@ -158,6 +163,8 @@ enum fk_status plane_file_write(const struct gguf *g, const struct plane_weight 
     l.parts = mem_calloc(gguf_n_tensors(g) + (PLANES_N + 1) * (n + 1), sizeof *l.parts, MEM_FILE);
     if (!l.parts) return fail_nomem(err, n * 6 * sizeof *l.parts, "the parts of a plane file");
     for (int i = 0; i < PLANES_N; i++) l.pad[i] = ALIGNMENT;
+    l.is_new = n && w[0].codes;
+    for (size_t i = 0; i < n; i++) l.n_planes = w[i].n_planes > l.n_planes ? w[i].n_planes : l.n_planes;
     /* Once to learn how long the header is, once for good. */
     for (int pass = 0; pass < 2 && st == FK_OK; pass++) {
         gguf_writer_destroy(&writer);

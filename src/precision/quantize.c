@@ -18,6 +18,7 @@
 #define DAMP 0.1f
 #define DEFAULT_TOKENS 16384
 #define PIECES 4 /* of 128 tokens, that the result is judged by */
+#define KL_TRIES 3
 
 struct quantizer {
     const struct fk_quantize_params *params;
@@ -30,6 +31,7 @@ struct quantizer {
     struct calibration *calibration;
     struct judge *judge;
     struct out_file imatrix;
+    bool has_imatrix; /* is written */
     struct fk_quantize_report report;
     const char *text;
     size_t n_bytes, max_tokens;
@@ -61,21 +63,6 @@ bool plane_weight_wanted(const struct gguf_tensor *t)
            !has_part(t->name, "attn_kv_b");
 }
 
-enum fk_status plan_bits(const char *plan, const char *name, int *bits, struct fk_error *err)
-{
-    *bits = 0;
-    for (const char *s = plan; s && *s;) {
-        size_t n = strcspn(s, ","), key = strcspn(s, "=");
-        int v = key + 2 == n ? s[key + 1] - '0' : 0;
-        if (v < 2 || v > 8 || planes_bits(planes_index(v)) != v)
-            return fail(err, FK_EINVAL, "the plan has '%.*s'; it takes NAME=BITS with 2, 3, 4, 6 or 8 bits",
-                        (int)(n < 60 ? n : 60), s);
-        if (!*bits && memmem(name, strlen(name), s, key)) *bits = v;
-        s += n + (s[n] == ',');
-    }
-    return FK_OK;
-}
-
 static enum fk_status choose_weights(struct quantizer *q, const char *out, struct fk_error *err)
 {
     const struct gguf *g = q->model->gguf;
@@ -87,9 +74,9 @@ static enum fk_status choose_weights(struct quantizer *q, const char *out, struc
         struct plane_weight *w = &q->w[q->n];
         if (!plane_weight_wanted(t)) continue;
         *w = (struct plane_weight){.src = t, .n_cols = t->shape[0], .n_rows = t->shape[1],
-                                   .n_mats = t->shape[2], .tap = -1};
+                                   .n_mats = t->shape[2], .n_planes = PLANES_N, .tap = -1};
         snprintf(w->name, sizeof w->name, "%.*s", (int)t->name.n, t->name.p);
-        TRY(plan_bits(q->params->plan, w->name, &w->plan, err));
+        if (!plan_is_file(q->params->plan)) TRY(plan_bits(q->params->plan, w->name, &w->plan, err));
         if (!planes_sizes(&w->sizes, w->n_cols, w->n_rows, w->n_mats))
             return fail(err, FK_EUNSUPPORTED, "tensor '%s' is too large for planes", w->name);
         bytes += ((w->sizes.side_bytes + 63) & ~(uint64_t)63) + w->sizes.n_tiles * PLANES_TILE;
@@ -123,7 +110,7 @@ static enum fk_status one_weight(struct quantizer *q, struct plane_weight *w, co
 
 static enum fk_status save_diagonal(struct quantizer *q, int tap, const float *h, struct fk_error *err)
 {
-    if (!q->params->imatrix) return FK_OK;
+    if (!q->params->imatrix || q->has_imatrix) return FK_OK;
     for (size_t k = 0; k < q->n; k++)
         if (q->w[k].tap == tap)
             TRY(imatrix_add(&q->imatrix, q->w[k].name, h, calibration_size(q->calibration, tap),
@@ -154,13 +141,15 @@ static enum fk_status weights_of_taps(struct quantizer *q, int first, int n, flo
 
 static enum fk_status with_calibration(struct quantizer *q, struct fk_error *err)
 {
-    TRY(calibration_create(&q->calibration, q->model, q->device, q->text, q->n_bytes, q->max_tokens,
-                           err));
+    if (!q->calibration)
+        TRY(calibration_create(&q->calibration, q->model, q->device, q->text, q->n_bytes, q->max_tokens,
+                               err));
+    bool has_imatrix = q->params->imatrix && !q->has_imatrix;
     for (size_t i = 0; i < q->n; i++) q->w[i].tap = calibration_tap(q->calibration, q->w[i].name);
     /* A tied head is read by its own name. */
     size_t n_seen = 0;
     for (size_t i = 0; i < q->n; i++) n_seen += q->w[i].tap >= 0;
-    if (q->params->imatrix) TRY(imatrix_begin(&q->imatrix, q->params->imatrix, n_seen, err));
+    if (has_imatrix) TRY(imatrix_begin(&q->imatrix, q->params->imatrix, n_seen, err));
     int n_taps = calibration_n_taps(q->calibration);
     float **h = mem_calloc((size_t)n_taps + 1, sizeof *h, MEM_MODEL);
     if (!h) return fail_nomem(err, (unsigned long long)n_taps * sizeof *h, "a calibration");
@@ -183,31 +172,37 @@ static enum fk_status with_calibration(struct quantizer *q, struct fk_error *err
         }
     }
     mem_free(h);
-    if (st == FK_OK && q->params->imatrix) st = out_file_commit(&q->imatrix, err);
+    if (st == FK_OK && has_imatrix) st = out_file_commit(&q->imatrix, err);
+    q->has_imatrix = true;
     return st;
 }
 
 static bool has_budget(const struct fk_quantize_params *p)
 {
-    return p->bpw > 0 || p->size_bytes;
+    return p->bpw > 0 || p->size_bytes || p->kl > 0;
 }
 
 static enum fk_status check_params(const struct fk_quantize_params *p, struct fk_error *err)
 {
     if (!(p->bpw >= 0 && p->bpw < 1000))
         return fail(err, FK_EINVAL, "%g bits a weight are no budget", p->bpw);
-    if (p->bpw > 0 && p->size_bytes)
-        return fail(err, FK_EINVAL, "bits a weight and a size are two budgets; one is followed");
-    if (has_budget(p) && p->plan)
+    if (!(p->kl >= 0 && p->kl < 100)) return fail(err, FK_EINVAL, "%g nats are no divergence", p->kl);
+    if ((p->bpw > 0) + (p->size_bytes > 0) + (p->kl > 0) > 1)
+        return fail(err, FK_EINVAL, "bits a weight, a size and a divergence are budgets; one is followed");
+    if (has_budget(p) && p->plan && !plan_is_file(p->plan))
         return fail(err, FK_EINVAL, "a budget makes a plan, and one is given");
+    if (p->strip && p->strip != FK_STRIP_PLAN &&
+        (p->strip < 2 || p->strip > 8 || planes_bits(planes_index(p->strip)) != p->strip))
+        return fail(err, FK_EINVAL, "planes above %d bits cannot be stripped; planes end at 2, 3, 4, 6 or 8",
+                    p->strip);
     return FK_OK;
 }
 
-static enum fk_status write_planes(struct quantizer *q, const char *out, struct fk_error *err)
+/* Rounds every weight, as it is planned, and writes the file. */
+static enum fk_status round_all(struct quantizer *q, const char *out, struct fk_error *err)
 {
     const struct fk_quantize_params *p = q->params;
-    TRY(pool_create(&q->pool, device_n_threads(q->device), err));
-    TRY(choose_weights(q, out, err));
+    q->done = 0;
     if (!p->no_calibration) TRY(with_calibration(q, err));
     for (size_t i = 0; i < q->n; i++)
         if (q->w[i].tap < 0) TRY(one_weight(q, &q->w[i], NULL, err));
@@ -235,7 +230,7 @@ static enum fk_status copy_planes(const struct quantizer *q, const char *out, st
     return st;
 }
 
-/* The divergence of each width from what was read. */
+/* The divergence of each width, and of the plan, from what was read. */
 static enum fk_status judge_widths(struct quantizer *q, const char *path, struct fk_error *err)
 {
     struct model *m = NULL;
@@ -243,35 +238,74 @@ static enum fk_status judge_widths(struct quantizer *q, const char *path, struct
     enum fk_status st = model_open(&m, path, false, err);
     for (int i = 0; st == FK_OK && i < m->n_planes; i++)
         st = judge_kl(q->judge, m, planes_bits(i), &q->report.kl[i], err);
+    if (st == FK_OK && m->has_plan) st = judge_kl(q->judge, m, 0, &q->report.plan_kl, err);
     q->report.n_tokens = judge_n_tokens(q->judge);
     model_close(&m);
     return st;
+}
+
+/* A plan from a budget, and all weights rounded for it. Without a file that was measured before, one of
+ * the same weights is made at path first, to measure. A divergence that was missed is aimed at anew. */
+static enum fk_status round_for_budget(struct quantizer *q, const char *path, struct fk_error *err)
+{
+    const struct fk_quantize_params *p = q->params;
+    const char *known = p->plan ? p->plan : path;
+    struct budget_request r = {.judge = q->judge, .params = p, .w = q->w, .n = q->n, .max_kl = p->kl,
+                               .report = &q->report};
+    if (!p->plan) TRY(round_all(q, path, err));
+    for (int tries = 0; tries < KL_TRIES; tries++) {
+        if (tries) known = path; /* has the losses of the first one */
+        TRY(budget_plan(known, &r, err));
+        TRY(round_all(q, path, err));
+        TRY(judge_widths(q, path, err));
+        if (!(p->kl > 0) || q->report.plan_kl <= p->kl || !(q->report.plan_loss > 0)) break;
+        r.kl_per_loss = q->report.plan_kl / q->report.plan_loss;
+        r.max_kl = 0.95 * p->kl;
+    }
+    if (!(p->kl > 0) || q->report.plan_kl <= p->kl) return FK_OK;
+    return fail(err, FK_EINVAL, "a divergence of %g is not reached: the last plan, of %.2f bits a weight, has "
+                "%.4f", p->kl, q->report.plan_bpw, q->report.plan_kl);
 }
 
 /* Puts the planes at path; what is not whole yet does not stand under its last name. */
 static enum fk_status make(struct quantizer *q, const char *path, struct fk_error *err)
 {
     const struct fk_quantize_params *p = q->params;
-    TRY(q->model->n_planes ? copy_planes(q, path, err) : write_planes(q, path, err));
-    if (p->no_calibration && !has_budget(p)) return FK_OK;
-    if (!p->report && !has_budget(p)) return FK_OK;
-    enum fk_status st = judge_create(&q->judge, q->model, q->device, q->text, q->n_bytes,
-                                     q->max_tokens, PIECES, err);
-    if (st == FK_EINVAL && !has_budget(p)) return FK_OK; /* a text too short to judge by */
-    if (st != FK_OK) return st;
-    if (p->report && !q->model->n_planes) TRY(judge_widths(q, path, err));
-    return has_budget(p) ? budget_plan(path, q->judge, p, &q->report, err) : FK_OK;
+    bool is_new = !q->model->n_planes;
+    if (has_budget(p) || (p->report && !p->no_calibration)) {
+        enum fk_status st = judge_create(&q->judge, q->model, q->device, q->text, q->n_bytes,
+                                         q->max_tokens, PIECES, err);
+        if (st == FK_EINVAL && !has_budget(p)) st = FK_OK; /* a text too short to judge by */
+        if (st != FK_OK) return st;
+    }
+    if (is_new) {
+        TRY(pool_create(&q->pool, device_n_threads(q->device), err));
+        TRY(choose_weights(q, path, err));
+        if (has_budget(p)) return round_for_budget(q, path, err);
+        if (p->plan && plan_is_file(p->plan)) TRY(plan_of_file(p->plan, q->w, q->n, err));
+        TRY(round_all(q, path, err));
+        return q->judge && p->report ? judge_widths(q, path, err) : FK_OK;
+    }
+    TRY(copy_planes(q, path, err));
+    struct budget_request r = {.judge = q->judge, .params = p, .max_kl = p->kl, .report = &q->report};
+    return budget_plan(path, &r, err);
 }
 
-static enum fk_status make_with_budget(struct quantizer *q, const char *out, struct fk_error *err)
+/* In PATH.part, which is changed or stripped before it is the result. */
+static enum fk_status make_beside(struct quantizer *q, const char *out, struct fk_error *err)
 {
+    const struct fk_quantize_params *p = q->params;
     char part[4096];
     int folder_fd = -1;
     if (snprintf(part, sizeof part, "%s.part", out) >= (int)sizeof part)
         return fail(err, FK_EINVAL, "the name of the file to write is too long");
     TRY(out_open_parent(out, &folder_fd, err));
     enum fk_status st = make(q, part, err);
-    if (st == FK_OK) {
+    if (st == FK_OK && p->strip) {
+        st = planes_strip(part, out, p->strip, p->progress, p->progress_arg, err);
+        unlink(part);
+        close(folder_fd);
+    } else if (st == FK_OK) {
         st = out_rename(part, out, &folder_fd, err);
     } else {
         close(folder_fd);
@@ -289,11 +323,13 @@ static enum fk_status run(struct quantizer *q, const char *in, const char *out, 
     q->max_tokens = p->max_tokens ? (size_t)p->max_tokens : DEFAULT_TOKENS;
     TRY(check_params(p, err));
     TRY(model_open(&q->model, in, !p->no_calibration || has_budget(p), err));
-    if (q->model->n_planes && !has_budget(p))
+    if (q->model->n_planes && !has_budget(p)) {
+        if (p->strip) return planes_strip(in, out, p->strip, p->progress, p->progress_arg, err);
         return fail(err, FK_EINVAL, "%s is in planes already; quantize what it was made from, or say "
-                    "--bpw or --size to plan it anew", in);
+                    "--bpw, --size or --kl to plan it anew, or --strip to make it smaller", in);
+    }
     TRY(device_cpu_create(&q->device, &dp, err));
-    TRY(has_budget(p) ? make_with_budget(q, out, err) : make(q, out, err));
+    TRY(has_budget(p) || p->strip ? make_beside(q, out, err) : make(q, out, err));
     if (p->report) *p->report = q->report;
     return FK_OK;
 }

@@ -9,6 +9,16 @@
 #define UNIT_8 (UNIT_6 / 8)
 #define SPAN 2.0f             /* leaf_of covers -SPAN/2-.. to SPAN/2+.. */
 
+/* By aim + 1. A width that is aimed at keeps a little of the next one, so that the file still reads at
+ * others; 4 bits with all of them weigh 3 bits by what serves both (doc/precision.md). */
+static const struct {
+    int coarse;
+    float lambda, lambda4, overflow, wide;
+} aims[PLANES_N + 1] = {
+    {1, 0.15f, 1, 3, 1.3f}, {0, 1, 0.02f, 0.02f, 1.3f}, {1, 1, 0.02f, 0.02f, 1.3f},
+    {1, 0.01f, 1, 0.1f, 1.3f}, {1, 0, 1, 0, 1.05f}, {1, 0, 1, 0, 1.05f},
+};
+
 static int8_t to_level(float x, int min, int max)
 {
     float v = roundf(x);
@@ -46,7 +56,7 @@ static void cut_leaves(struct tree *t)
     struct planes_tables *p = &t->tables;
     float width[16]; /* of a quarter of a cell, in thirds */
     int thirds[4];
-    for (int n = 0; n < 16; n++) width[n] = TREE_WIDE * 0.75f * (t->edge[n + 1] - t->edge[n]) / UNIT_6;
+    for (int n = 0; n < 16; n++) width[n] = t->wide * 0.75f * (t->edge[n + 1] - t->edge[n]) / UNIT_6;
     choose_classes(width, thirds);
     for (int c = 0; c < 4; c++)
         for (int r = 0; r < 4; r++) {
@@ -81,8 +91,8 @@ static void fill_leaves(struct tree *t)
     for (int i = 0; i < TREE_STEPS; i++) {
         float u = t->step0 + ((float)i + 0.5f) / t->per_step, best = INFINITY;
         for (int n = 0; n < 16; n++) {
-            float a = u - t->level[1][n << 4], b = u - t->level[2][n << 4];
-            float cost = t->lambda3 * a * a + b * b;
+            float a = u - t->level[t->coarse][n << 4], b = u - t->level[2][n << 4];
+            float cost = t->lambda * a * a + t->lambda4 * b * b;
             if (cost >= best) continue;
             best = cost;
             t->leaf_of[i] = (uint8_t)n;
@@ -90,27 +100,34 @@ static void fill_leaves(struct tree *t)
     }
 }
 
-/* Where leaves n - 1 and n cost the same: lambda3 (u - l3)^2 + (u - l4)^2 is equal for both. */
-static float border(const struct planes_tables *p, int n, float lambda3)
+/* Where leaves n - 1 and n cost the same. */
+static float border(const struct tree *t, int n)
 {
+    const struct planes_tables *p = &t->tables;
     float a4 = p->level4[n - 1], b4 = p->level4[n];
-    float a3 = p->level3[(n - 1) / 2], b3 = p->level3[n / 2];
-    float slope = b4 - a4 + lambda3 * (b3 - a3);
+    float a = t->coarse ? p->level3[(n - 1) / 2] : p->level2[(n - 1) / 4];
+    float b = t->coarse ? p->level3[n / 2] : p->level2[n / 4];
+    float slope = t->lambda4 * (b4 - a4) + t->lambda * (b - a);
     if (!(slope > 0)) return (a4 + b4) / 2 * UNIT_LOW;
-    return (b4 * b4 - a4 * a4 + lambda3 * (b3 * b3 - a3 * a3)) / (2 * slope) * UNIT_LOW;
+    return (t->lambda4 * (b4 * b4 - a4 * a4) + t->lambda * (b * b - a * a)) / (2 * slope) * UNIT_LOW;
 }
 
 void tree_init(struct tree *t, const float level2[4], const float level3[8], const float level4[16],
-               float lambda3)
+               int aim)
 {
     memset(t, 0, sizeof *t);
     struct planes_tables *p = &t->tables;
-    t->lambda3 = lambda3;
+    t->aim = aim;
+    t->coarse = aims[aim + 1].coarse;
+    t->lambda = aims[aim + 1].lambda;
+    t->lambda4 = aims[aim + 1].lambda4;
+    t->overflow = aims[aim + 1].overflow;
+    t->wide = aims[aim + 1].wide;
     for (int i = 0; i < PLANES_N; i++) p->unit[i] = i < 3 ? UNIT_LOW : i == 3 ? UNIT_6 : UNIT_8;
     for (int i = 0; i < 4; i++) p->level2[i] = to_level(level2[i] / UNIT_LOW, -64, 63);
     for (int i = 0; i < 8; i++) p->level3[i] = to_level(level3[i] / UNIT_LOW, -64, 63);
     for (int i = 0; i < 16; i++) p->level4[i] = to_level(level4[i] / UNIT_LOW, -64, 63);
-    for (int n = 1; n < 16; n++) t->edge[n] = border(p, n, lambda3);
+    for (int n = 1; n < 16; n++) t->edge[n] = border(t, n);
     t->edge[0] = -1.02f; /* the other sign's largest weights lie far out */
     t->edge[16] = 2 * (float)p->level4[15] * UNIT_LOW - t->edge[15];
     cut_leaves(t);
@@ -118,13 +135,13 @@ void tree_init(struct tree *t, const float level2[4], const float level3[8], con
     fill_leaves(t);
 }
 
-void tree_init_default(struct tree *t, float lambda3)
+void tree_init_default(struct tree *t, int aim)
 {
     static const float level2[4] = {-.575f, -.133f, .258f, .758f};
     static const float level3[8] = {-.758f, -.467f, -.242f, -.042f, .158f, .375f, .617f, .950f};
     static const float level4[16] = {-.858f, -.692f, -.533f, -.417f, -.292f, -.192f, -.092f, .008f,
                                      .108f,  .208f,  .325f,  .433f,  .567f,  .692f,  .867f,  1.033f};
-    tree_init(t, level2, level3, level4, lambda3);
+    tree_init(t, level2, level3, level4, aim);
 }
 
 uint8_t tree_refine(const struct tree *t, unsigned leaf, float u6, float u8)

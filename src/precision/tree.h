@@ -6,14 +6,20 @@
 #include "src/tensor/planes.h"
 
 #define TREE_STEPS 512
-/* What finer reads of a leaf span, in widths of its cell: feedback puts weights beside their cells. */
-#define TREE_WIDE 1.3f
+#define TREE_ALL (-1) /* aim: all widths, with 3 and 4 bits chosen jointly */
 
 /* Levels as numbers in units of a block's scale, rounded to what the tables can hold. */
 struct tree {
     float level[PLANES_N][256]; /* by width and code */
     float edge[17];             /* leaf n is nearest between edge[n] and edge[n + 1] */
-    float lambda3;              /* what an error of the 3-bit read weighs against one of the 4-bit read */
+    /* What codes are chosen for: TREE_ALL, or the width (index) that the weight is planned to be read at. */
+    int aim;
+    /* A leaf costs lambda (u - coarse level)^2 + lambda4 (u - 4-bit level)^2, where the coarse read is of
+     * 3 bits, or of 2 where those are the aim. With 6 or 8 bits as the aim it is the nearest one. */
+    int coarse;
+    float lambda, lambda4;
+    float overflow; /* what leaving the range of a leaf's finer reads costs */
+    float wide;     /* that range, in widths of the leaf's cell: feedback puts weights beside their cells */
     float step0, per_step;      /* leaf_of[(u - step0) * per_step] */
     uint8_t leaf_of[TREE_STEPS];
     struct planes_tables tables; /* unit: of a scale of one */
@@ -21,11 +27,11 @@ struct tree {
 
 /* level4 ascending, within -1.05 and 1.05. Levels of 3 and 2 bits: level3, level2. */
 void tree_init(struct tree *t, const float level2[4], const float level3[8], const float level4[16],
-               float lambda3);
+               int aim);
 /* Fitted to normal and heavy-tailed weights alike. */
-void tree_init_default(struct tree *t, float lambda3);
+void tree_init_default(struct tree *t, int aim);
 
-/* The leaf whose 3- and 4-bit levels are nearest to u in the weighted sense; within 1/250 of exact. */
+/* The leaf whose coarse and 4-bit levels are nearest to u in the weighted sense; within 1/250 of exact. */
 static inline unsigned tree_leaf(const struct tree *t, float u)
 {
     float x = (u - t->step0) * t->per_step;

@@ -10,7 +10,6 @@
 #include "src/precision/block.h"
 #include "src/precision/quantize.h"
 
-#define LAMBDA3 0.15f
 #define SAMPLE_BLOCKS 24 /* of 32 rows, that tables are fitted to */
 #define FIT_ROUNDS 2
 
@@ -105,7 +104,8 @@ static float mean_level(const struct sums *s, int first, int n, double total, fl
 
 static void fit_tree(struct weight_job *j, int64_t n_chunks)
 {
-    tree_init_default(&j->tree, LAMBDA3);
+    int aim = j->w->plan ? planes_index(j->w->plan) : TREE_ALL;
+    tree_init_default(&j->tree, aim);
     int64_t step = n_chunks > SAMPLE_BLOCKS ? n_chunks / SAMPLE_BLOCKS : 1;
     for (int round = 0; round < FIT_ROUNDS; round++) {
         struct sums s = {{0}, {0}};
@@ -130,7 +130,7 @@ static void fit_tree(struct weight_job *j, int64_t n_chunks)
         }
         for (int n = 1; n < 16; n++)
             if (!(l4[n] > l4[n - 1])) return;
-        tree_init(&j->tree, l2, l3, l4, LAMBDA3);
+        tree_init(&j->tree, l2, l3, l4, aim);
     }
 }
 
@@ -186,8 +186,7 @@ static void code_chunk(void *arg, int64_t chunk, int worker)
                 out[((row + r) / PLANES_ROWS * n + b) * PLANES_ROWS + r % PLANES_ROWS] = q[b];
         }
     }
-    /* Feedback serves 3 to 6 bits and costs at 8: what is planned for 8 does without. */
-    if (j->f && j->w->plan != 8) feedback_round(j->f, &j->tree, s->w, s->scales, s->codes, s->errors);
+    if (j->f) feedback_round(j->f, &j->tree, s->w, s->scales, s->codes, s->errors);
     else round_rows(j, s);
     for (int64_t r = 0; r < n_rows; r++)
         for (int64_t b = 0; b < n; b++)
@@ -201,6 +200,7 @@ static void put_head(const struct weight_job *j)
     const struct plane_weight *w = j->w;
     struct planes_head h = {.n_cols = w->n_cols, .n_rows = w->n_rows, .n_mats = w->n_mats,
                             .plan = w->plan, .tables = j->tree.tables};
+    memcpy(h.loss, w->loss, sizeof h.loss);
     for (int i = 0; i < PLANES_N; i++) {
         h.tables.unit[i] *= j->unit;
         for (uint64_t tile = 0; tile < w->sizes.n_tiles; tile++) {

@@ -7,13 +7,15 @@
  *    40  f32[5] unit                  60  i8 level2[4], level3[8], level4[16]
  *    88  i8 base[16], step6[16], step8[16]   136  u8 leaf_class[16]
  *   152  u32[5] crc of planes, u32 crc of rows and scales
- *   176  f32[4] loss                192  64 zero bytes
+ *   176  f32[4] loss                192  u32 crc of all of the head but plan, losses and itself, or 0
+ *   196  60 zero bytes
  * Refused: another magic, version or split; a plan other than 0, 2, 3, 4, 6 and 8; a level outside of
  * its range; a class above 3; a unit that is not finite; a loss that
  * is negative or not finite; dimensions outside of 1 to 2^40 or columns that
  * are no multiple of 32. */
 #include "src/tensor/planes.h"
 #include <string.h>
+#include "src/base/crc32c.h"
 #include "src/tensor/dtype.h"
 
 #define MAX_DIM ((uint64_t)1 << 40)
@@ -123,6 +125,18 @@ void planes_head_write(const struct planes_head *h, uint8_t out[PLANES_HEAD_BYTE
     memcpy(out + 136, t->leaf_class, 16);
     put(out + 172, h->crc_scales, 4);
     planes_loss_write(h->loss, out + PLANES_LOSS_AT);
+    put(out + PLANES_CRC_AT, planes_head_crc(out), 4);
+}
+
+uint32_t planes_head_crc(const uint8_t in[PLANES_HEAD_BYTES])
+{
+    uint8_t fixed[PLANES_HEAD_BYTES];
+    memcpy(fixed, in, sizeof fixed);
+    fixed[PLANES_PLAN_AT] = 0;
+    memset(fixed + PLANES_LOSS_AT, 0, 4 * (PLANES_N - 1));
+    memset(fixed + PLANES_CRC_AT, 0, 4);
+    uint32_t crc = crc32c(0, fixed, sizeof fixed);
+    return crc ? crc : 1;
 }
 
 static const char *check_tables(const struct planes_tables *t)
@@ -166,6 +180,7 @@ const char *planes_head_read(struct planes_head *h, const uint8_t in[PLANES_HEAD
     memcpy(t->step8, in + 120, 16);
     memcpy(t->leaf_class, in + 136, 16);
     h->crc_scales = (uint32_t)get(in + 172, 4);
+    h->crc_head = (uint32_t)get(in + PLANES_CRC_AT, 4);
     for (int i = 0; i < PLANES_N - 1; i++) {
         uint32_t u = (uint32_t)get(in + PLANES_LOSS_AT + 4 * i, 4);
         memcpy(&h->loss[i], &u, 4);

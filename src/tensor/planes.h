@@ -88,6 +88,7 @@ struct planes_head {
     struct planes_tables tables;
     uint32_t crc[PLANES_N]; /* CRC-32C of each plane */
     uint32_t crc_scales;    /* of rows and scales */
+    uint32_t crc_head;      /* see planes_head_crc; only read, a write computes it */
     /* Nats of divergence that reading it, and what shares its input, at 2, 3, 4 or 6 bits was measured to
      * cost, from which plans are made; all 0: not measured. */
     float loss[PLANES_N - 1];
@@ -95,6 +96,9 @@ struct planes_head {
 /* Where plan and losses stand in a head: they may change in a file that is there. */
 #define PLANES_PLAN_AT 10
 #define PLANES_LOSS_AT 176
+/* CRC-32C of a head but for its plan and losses; 0: written by a version that kept none. */
+#define PLANES_CRC_AT 192
+uint32_t planes_head_crc(const uint8_t in[PLANES_HEAD_BYTES]);
 void planes_loss_write(const float loss[PLANES_N - 1], uint8_t out[4 * (PLANES_N - 1)]);
 void planes_head_write(const struct planes_head *h, uint8_t out[PLANES_HEAD_BYTES]);
 /* NULL: fine; else what is wrong, in a few words for a sentence. */

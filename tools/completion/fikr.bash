@@ -21,12 +21,13 @@ _fikr() {
     -m | --model)
         mapfile -t COMPREPLY < <(compgen -W "$(_fikr_models)" -- "$cur"; compgen -f -- "$cur")
         return ;;
-    -f | --file | -o | --out | --save-logits | --kl-base)
+    -f | --file | -o | --out | --save-logits | --kl-base | --plan | --imatrix | --calibrate)
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
         return ;;
     --kv) words="f16 f32 i8" ;;
     --mla) words="auto absorbed expanded" ;;
     --bits) words="auto 2 3 4 6 8" ;;
+    --strip) words="2 3 4 6 plan" ;;
     --think) words="on off auto" ;;
     --template) words="chatml llama2 llama3 gemma deepseek plain" ;;
     --lang) words="en ar" ;;

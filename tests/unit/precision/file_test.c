@@ -223,26 +223,34 @@ static void test_hostile_heads(void **state)
     }
 }
 
-/* A plan is what is read without a width; with one it does not count. */
+/* A plan is what is read without a width, and what the codes are chosen for. */
 static void test_plan(void **state)
 {
     (void)state;
-    static float plain[N_IDS * MAX_VOCAB], planned[N_IDS * MAX_VOCAB];
+    static float want[N_IDS * MAX_VOCAB], plain[N_IDS * MAX_VOCAB], planned[N_IDS * MAX_VOCAB];
     struct fk_error err = {0};
     struct fk_quantize_params p;
+    char plan[8];
     fk_quantize_default_params(&p);
+    must(logits_of(source, 0, want, &err), &err);
+    for (int i = 3; i < 5; i++) { /* at 3 and 4 bits so small a model is all noise */
+        snprintf(plan, sizeof plan, "=%d", widths[i]);
+        p.plan = plan;
+        must(fk_quantize(source, part, &p, &err), &err);
+        must(logits_of(whole, widths[i], plain, &err), &err);
+        must(logits_of(part, widths[i], planned, &err), &err);
+        double before = distance(plain, want, N_IDS * 288), now = distance(planned, want, N_IDS * 288);
+        print_message("%d bits: %.4f, planned %.4f\n", widths[i], before, now);
+        assert_true(now < before * 0.95);
+        must(logits_of(part, 0, plain, &err), &err);
+        assert_memory_equal(plain, planned, N_IDS * 288 * sizeof(float));
+    }
     p.plan = "attn_q=3,=4";
     must(fk_quantize(source, part, &p, &err), &err);
-    must(logits_of(whole, 4, plain, &err), &err);
-    must(logits_of(part, 4, planned, &err), &err);
-    assert_memory_equal(plain, planned, N_IDS * 288 * sizeof(float));
+    must(logits_of(part, 4, plain, &err), &err);
     must(logits_of(part, 0, planned, &err), &err);
     assert_memory_not_equal(plain, planned, N_IDS * 288 * sizeof(float));
-    p.plan = "=4";
-    must(fk_quantize(source, part, &p, &err), &err);
-    must(logits_of(part, 0, planned, &err), &err);
-    assert_memory_equal(plain, planned, N_IDS * 288 * sizeof(float));
-    static const char *const wrong[] = {"=5", "4", "a=44", "a=", "=4,,"};
+    static const char *const wrong[] = {"=5", "a=44", "a=", "=4,,"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         p.plan = wrong[i];
         assert_int_equal(fk_quantize(source, part, &p, &err), FK_EINVAL);
@@ -295,6 +303,118 @@ static void test_imatrix(void **state)
     assert_int_not_equal(fk_quantize(source, part, &p, &err), FK_OK);
 }
 
+static uint64_t size_of(const char *path)
+{
+    struct fk_error err = {0};
+    struct gguf *g = NULL;
+    must(gguf_open(&g, path, &err), &err);
+    uint64_t n = gguf_file_bytes(g);
+    gguf_close(&g);
+    return n;
+}
+
+/* Without the planes that its plan does not read a file gives the same bits, and so does one that is stripped
+ * while it is made. */
+static void test_strip(void **state)
+{
+    (void)state;
+    static float want[N_IDS * MAX_VOCAB], got[N_IDS * MAX_VOCAB];
+    struct fk_error err = {0};
+    struct fk_quantize_params p, strip;
+    fk_quantize_default_params(&p);
+    fk_quantize_default_params(&strip);
+    p.plan = "attn_q=3,ffn_up=6,=4";
+    must(fk_quantize(source, part, &p, &err), &err);
+    uint64_t all = size_of(part);
+    must(logits_of(part, 0, want, &err), &err);
+    strip.strip = FK_STRIP_PLAN;
+    must(fk_quantize(part, part, &strip, &err), &err);
+    uint64_t some = size_of(part);
+    assert_true(some < all * 8 / 10);
+    must(logits_of(part, 0, got, &err), &err);
+    assert_memory_equal(got, want, N_IDS * 288 * sizeof(float));
+    must(fk_check_planes(part, NULL, NULL, NULL, &err), &err);
+    p.strip = FK_STRIP_PLAN;
+    must(fk_quantize(source, part, &p, &err), &err);
+    assert_int_equal(size_of(part), some);
+    must(logits_of(part, 0, got, &err), &err);
+    assert_memory_equal(got, want, N_IDS * 288 * sizeof(float));
+    assert_int_equal(logits_of(part, 8, got, &err), FK_EINVAL); /* no weight has them */
+    must(logits_of(part, 6, got, &err), &err); /* what there is, up to 6: with this plan the same */
+    assert_memory_equal(got, want, N_IDS * 288 * sizeof(float));
+    must(logits_of(part, 2, got, &err), &err);
+
+    for (int i = 0; i < 4; i++) {
+        must(logits_of(whole, widths[i], want, &err), &err);
+        strip.strip = widths[i];
+        must(fk_quantize(whole, part, &strip, &err), &err);
+        must(logits_of(part, 0, got, &err), &err);
+        assert_memory_equal(got, want, N_IDS * 288 * sizeof(float));
+        assert_int_equal(logits_of(part, widths[i + 1], got, &err), FK_EINVAL);
+    }
+    strip.strip = FK_STRIP_PLAN;
+    assert_int_equal(fk_quantize(whole, part, &strip, &err), FK_EINVAL);
+    assert_non_null(strstr(err.message, "plans nothing"));
+    strip.strip = 5;
+    assert_int_equal(fk_quantize(whole, part, &strip, &err), FK_EINVAL);
+}
+
+/* A plan is taken over from a file, which must be of the same model. */
+static void test_plan_of_a_file(void **state)
+{
+    (void)state;
+    static float want[N_IDS * MAX_VOCAB], got[N_IDS * MAX_VOCAB];
+    struct fk_error err = {0};
+    struct fk_quantize_params p;
+    char made[80];
+    snprintf(made, sizeof made, "%s/made.gguf", folder);
+    fk_quantize_default_params(&p);
+    p.plan = "attn_q=3,=4";
+    must(fk_quantize(source, part, &p, &err), &err);
+    must(logits_of(part, 0, want, &err), &err);
+    p.plan = part;
+    must(fk_quantize(source, made, &p, &err), &err);
+    must(logits_of(made, 0, got, &err), &err);
+    assert_memory_equal(got, want, N_IDS * 288 * sizeof(float));
+    p.plan = whole;
+    assert_int_equal(fk_quantize(source, made, &p, &err), FK_EINVAL);
+    assert_non_null(strstr(err.message, "plans nothing"));
+    p.plan = "/nowhere";
+    assert_int_not_equal(fk_quantize(source, made, &p, &err), FK_OK);
+    unlink(made);
+}
+
+/* One flipped bit anywhere in head, scales or planes is found, and said in a sentence. */
+static void test_check(void **state)
+{
+    (void)state;
+    static const char *const parts[] = {"s", "p2", "p3", "p4", "p6", "p8"};
+    struct fk_error err = {0};
+    struct fk_check_report r;
+    struct gguf *g = NULL;
+    uint64_t ends[6];
+    read_ends(ends);
+    must(fk_check_planes(whole, NULL, NULL, &r, &err), &err);
+    assert_true(r.n_weights == 13 && r.n_bytes > 10000);
+    copy(whole, part, ends[2], UINT64_MAX, 0);
+    must(fk_check_planes(part, NULL, NULL, &r, &err), &err);
+    must(gguf_open(&g, whole, &err), &err);
+    for (int i = 0; i < 7; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "blk.1.attn_v.weight.%s", parts[i < 6 ? i : 0]);
+        const struct gguf_tensor *t = gguf_find_tensor(g, name);
+        assert_non_null(t);
+        /* In the middle of a part; and in the head a level, by one. */
+        uint64_t at = i < 6 ? t->bytes / 2 : 72;
+        copy(whole, part, ends[5], t->offset + at, t->data[at] ^ 1);
+        assert_int_equal(fk_check_planes(part, NULL, NULL, &r, &err), FK_EFORMAT);
+        assert_non_null(strstr(err.message, "blk.1.attn_v.weight"));
+        assert_non_null(strstr(err.message, "damaged"));
+    }
+    gguf_close(&g);
+    assert_int_equal(fk_check_planes(source, NULL, NULL, &r, &err), FK_EUNSUPPORTED);
+}
+
 static void test_refusals(void **state)
 {
     (void)state;
@@ -316,7 +436,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_widths_come_closer), cmocka_unit_test(test_cut_files),
         cmocka_unit_test(test_higher_planes_are_not_read), cmocka_unit_test(test_hostile_heads),
-        cmocka_unit_test(test_plan), cmocka_unit_test(test_imatrix),
+        cmocka_unit_test(test_plan), cmocka_unit_test(test_imatrix), cmocka_unit_test(test_strip),
+        cmocka_unit_test(test_plan_of_a_file), cmocka_unit_test(test_check),
         cmocka_unit_test(test_refusals),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

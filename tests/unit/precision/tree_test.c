@@ -34,12 +34,12 @@ static double student5(uint64_t *r)
 }
 
 /* Relative root mean square error in per cent, by width, scales of 8 bits over 128 blocks a row. */
-static void measure(double (*draw)(uint64_t *), double out[PLANES_N])
+static void measure(double (*draw)(uint64_t *), int aim, double out[PLANES_N])
 {
     struct tree t;
     uint64_t r = 0;
     double power = 0, errors[PLANES_N] = {0};
-    tree_init_default(&t, 0.15f);
+    tree_init_default(&t, aim);
     for (int row = 0; row < N_BLOCKS / 128; row++) {
         static float w[128 * 32], scales[128];
         int8_t q[128];
@@ -67,7 +67,7 @@ static void measure(double (*draw)(uint64_t *), double out[PLANES_N])
 static void check_rmse(double (*draw)(uint64_t *), const double most[PLANES_N])
 {
     double got[PLANES_N];
-    measure(draw, got);
+    measure(draw, TREE_ALL, got);
     for (int k = 0; k < PLANES_N; k++) {
         print_message("%d bits: %.3f %% (at most %.3f)\n", planes_bits(k), got[k], most[k]);
         assert_true(got[k] < most[k]);
@@ -87,11 +87,25 @@ static void test_rmse_student(void **state)
     check_rmse(student5, (const double[]){39.5, 19.2, 9.2, 3.25, 0.95});
 }
 
+/* Codes that are chosen for one width are better at it than those for all, the more the finer it is. */
+static void test_aims(void **state)
+{
+    (void)state;
+    static const double most[PLANES_N] = {0.98, 0.99, 0.999, 0.8, 0.75};
+    double all[PLANES_N], one[PLANES_N];
+    measure(student5, TREE_ALL, all);
+    for (int i = 0; i < PLANES_N; i++) {
+        measure(student5, i, one);
+        print_message("%d bits: %.3f %%, aimed at %.3f %%\n", planes_bits(i), all[i], one[i]);
+        assert_true(one[i] < most[i] * all[i]);
+    }
+}
+
 static void test_codes_nest(void **state)
 {
     (void)state;
     struct tree t;
-    tree_init_default(&t, 0.15f);
+    tree_init_default(&t, TREE_ALL);
     for (int n = 1; n < 16; n++)
         for (int i = 1; i <= 2; i++) assert_true(t.level[i][n << 4] >= t.level[i][(n - 1) << 4]);
     /* Finer levels of a leaf ascend. */
@@ -112,7 +126,7 @@ static void test_head_round_trip(void **state)
                             .crc_scales = 6}, back;
     struct tree t;
     uint8_t bytes[PLANES_HEAD_BYTES], bad[PLANES_HEAD_BYTES];
-    tree_init_default(&t, 0.15f);
+    tree_init_default(&t, TREE_ALL);
     h.tables = t.tables;
     planes_head_write(&h, bytes);
     assert_null(planes_head_read(&back, bytes));
@@ -141,7 +155,7 @@ static void test_prefix_property(void **state)
         p.plane[i] = planes[i];
     }
     struct tree t;
-    tree_init_default(&t, 0.15f);
+    tree_init_default(&t, TREE_ALL);
     for (int i = 0; i < PLANES_N; i++) {
         const uint8_t *kept = p.plane[i];
         planes_unpack_tile(&p, 0, i + 1, got);
@@ -161,6 +175,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rmse_normal), cmocka_unit_test(test_rmse_student),
+        cmocka_unit_test(test_aims),
         cmocka_unit_test(test_codes_nest), cmocka_unit_test(test_head_round_trip),
         cmocka_unit_test(test_prefix_property),
     };

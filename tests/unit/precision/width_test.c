@@ -272,6 +272,37 @@ static void budgets_are_kept(void **state)
     model_close(&m);
     assert_true(r.n_tokens > 0);
     for (int i = 1; i < 5; i++) assert_true(r.kl[i] < r.kl[i - 1]);
+    /* What was measured serves the next budget, and codes that are chosen for a plan are better ones. */
+    char measured[64];
+    snprintf(measured, sizeof measured, "%s/measured.gguf", folder);
+    fk_quantize_default_params(&p);
+    p.report = &r;
+    p.bpw = 9;
+    assert_int_equal(fk_quantize(whole, measured, &p, &err), FK_OK);
+    p.plan = measured;
+    assert_int_equal(fk_quantize(gold_path("llama.gguf"), other, &p, &err), FK_OK);
+    assert_true(r.plan_bpw <= 9 && r.plan_bpw > 8.3);
+    p.plan = NULL;
+    p.bpw = 0;
+    unlink(measured);
+
+    /* A divergence is kept to, and a smaller one takes more bytes. */
+    uint64_t bytes = 0;
+    static const double kl[] = {0.05, 0.01};
+    for (int i = 0; i < 2; i++) {
+        p.kl = kl[i];
+        if (fk_quantize(gold_path("llama.gguf"), other, &p, &err)) fail_msg("%s", err.message);
+        assert_true(r.plan_kl <= kl[i]);
+        assert_true(r.plan_bytes > bytes);
+        bytes = r.plan_bytes;
+        if (fk_quantize(whole, other, &p, &err)) fail_msg("%s", err.message);
+        assert_true(r.plan_kl <= kl[i]);
+    }
+    p.kl = 1e-9;
+    assert_int_equal(fk_quantize(gold_path("llama.gguf"), other, &p, &err), FK_EINVAL);
+    assert_non_null(strstr(err.message, "is not reached"));
+    p.bpw = 4;
+    assert_int_equal(fk_quantize(gold_path("llama.gguf"), other, &p, &err), FK_EINVAL);
 }
 
 int main(void)
