@@ -1,5 +1,6 @@
-"""A training run killed again and again (SIGKILL, anywhere: in a step, in a checkpoint) and resumed each
-time ends with the bytes of an unbroken one. FIKR_KILLS says how often (8)."""
+"""A training run of three stages (two supervised, one of GRPO) killed again and again (SIGKILL, anywhere: in a
+step, in a checkpoint, in sampling) and resumed each time ends with the bytes of an unbroken one. FIKR_KILLS says
+how often (8), FIKR_STEPS multiplies the steps (1)."""
 import json
 import os
 import random
@@ -9,15 +10,18 @@ import time
 import support
 from support import Case
 
+STEPS = int(os.environ.get("FIKR_STEPS", "1"))
 RECIPE = {
     "name": "tiny", "seed": 3, "vocab_sample": 300, "checkpoint_steps": 5, "log_steps": 1, "eval_steps": 100,
     "eval_count": 2, "final_count": 2, "eval_max_new": 32,
     "model": {"vocab": 400, "context": 256, "embd": 64, "layers": 3, "ff": 64, "heads": 2, "q_rank": 32,
               "kv_rank": 32, "experts": 4, "experts_used": 2, "ff_expert": 32},
-    "stages": [{"name": "a", "steps": 250, "batch_tokens": 512, "warmup": 10,
+    "stages": [{"name": "a", "steps": 200 * STEPS, "batch_tokens": 512, "warmup": 10,
                 "families": {"add": 1, "sort": 1}},
-               {"name": "b", "steps": 50, "batch_tokens": 512, "warmup": 0, "decay": 20,
-                "families": {"add": 1}}],
+               {"name": "b", "steps": 50 * STEPS, "batch_tokens": 512, "warmup": 0, "decay": 20,
+                "families": {"add": 1}},
+               {"name": "rl", "steps": 12 * STEPS, "batch_tokens": 512, "lr": 1e-4, "warmup": 0,
+                "families": {"add": 1}, "grpo": {"prompts": 2, "group": 4, "max_new": 24, "kl": 0.01}}],
 }
 
 
@@ -37,7 +41,7 @@ class Kill(Case):
                 command.append("--resume")
             p = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
             try:
-                wait = dice.uniform(0.2, 1.2) * seconds / n_kills * 2 if n_killed < n_kills else 600
+                wait = dice.uniform(0.2, 1.6) * seconds / n_kills if n_killed < n_kills else 600
                 _, said = p.communicate(timeout=wait)
                 self.assertEqual(p.returncode, 0, said)
                 ended = True
@@ -46,6 +50,7 @@ class Kill(Case):
                 p.communicate()
                 n_killed += 1
         self.assertGreater(n_killed, 0)
+        print(f"{n_killed} kills, {seconds:.0f} s unbroken")
         self.assertEqual((whole / "model.gguf").read_bytes(), (part / "model.gguf").read_bytes())
 
 
