@@ -5,6 +5,7 @@
 
 #include "src/base/fail.h"
 #include "src/cli/answer.h"
+#include "src/cli/family_arg.h"
 #include "src/cli/fileio.h"
 #include "src/cli/models.h"
 #include "src/cli/signals.h"
@@ -59,8 +60,7 @@ static enum fk_status open_suite(struct eval *e, struct fk_error *err)
                                   .split = a->split < 0 ? FK_SPLIT_TEST : (enum fk_split)a->split,
                                   .n_per_family = (size_t)a->count, .seed = a->seed,
                                   .data_dir = a->data};
-        if (a->family && (c.family = fk_family_find(a->family)) < 0)
-            return fail(err, FK_EINVAL, "there is no family of puzzles called %s", a->family);
+        if (a->family) TRY(family_arg(a->family, &c.family, err));
         return suite_puzzles(&e->suite, &c, err);
     }
     bool gsm8k = !strcmp(name, "gsm8k");

@@ -6,6 +6,7 @@
 
 #include "fikr/grade.h"
 #include "src/base/fail.h"
+#include "src/cli/family_arg.h"
 #include "src/cli/fileio.h"
 #include "src/cli/signals.h"
 #include "src/cli/term.h"
@@ -25,9 +26,8 @@ static enum fk_status make_mix(const struct args *a, struct fk_mix *mix, struct 
     if (a->split >= 0) mix->split = (enum fk_split)a->split;
     if (a->lang >= 0) mix->lang[!a->lang] = 0;
     if (a->family) {
-        int family = fk_family_find(a->family);
-        if (family < 0)
-            return fail(err, FK_EINVAL, "there is no family of puzzles called %s", a->family);
+        int family;
+        TRY(family_arg(a->family, &family, err));
         memset(mix->family, 0, sizeof mix->family);
         mix->family[family] = 1;
     }

@@ -43,6 +43,8 @@ class Eval(Case):
 
     def test_refuses(self):
         self.refused("eval", says="puzzles")
+        for verb in (("puzzles",), ("eval", "puzzles", "-m", TINY)):
+            self.refused(*verb, "--family", "chess", says="called chess; there are add, sub, mul, div")
         self.refused("eval", "chess", "-m", TINY, says="no suite called chess")
         self.refused("eval", "puzzles", "--family", "chess", "-m", TINY, says="family.*chess")
         self.refused("eval", "svamp", "-m", TINY, says="--data")
