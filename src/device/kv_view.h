@@ -7,9 +7,10 @@
  *
  *   page [ layer 0: K [head 0: slot 0, slot 1, ...][head 1: ...]  V [head 0: ...] ][ layer 1: ... ]
  *
- * A slot is a row of k_dim (v_dim) elements of `dtype`: F32, F16, or Q8_0-like int8: for DT_I8 a
- * row is dim signed bytes, and the row's float scales stand after all rows of the head
- * (page_tokens floats). Every row starts 16-byte aligned, every head 64-byte aligned.
+ * For F32 and F16 a slot is a row of k_dim (v_dim) elements, 16-byte aligned. For I8 rows are rotated,
+ * quantized in groups of columns and interleaved: kernels/kv_i8.h says how; a page then has 16 tokens or
+ * more, and the scales stand behind the cells of their head ([groups][page_tokens] floats).
+ * Every head starts 64-byte aligned.
  * Where v_in_k is set (MLA latents) there are no values: v is the first v_dim elements of k. */
 #ifndef DEVICE_KV_VIEW_H
 #define DEVICE_KV_VIEW_H
@@ -22,7 +23,8 @@ struct kv_layout {
     enum dtype dtype;             /* DT_F32, DT_F16, DT_I8 */
     int n_layers, n_kv_heads, k_dim, v_dim, page_tokens;
     bool v_in_k;
-    size_t k_row_bytes, v_row_bytes;
+    int k_rotation, v_rotation;        /* I8: columns that are rotated together */
+    size_t k_row_bytes, v_row_bytes;   /* cells of a token and head; without scales */
     size_t k_head_bytes, v_head_bytes; /* of one head of one layer: rows and, for I8, scales */
     size_t layer_bytes, page_bytes;
 };
@@ -42,7 +44,7 @@ static inline uint8_t *kv_v_head(const struct kv_layout *l, void *page, int i_la
            (size_t)l->n_kv_heads * l->k_head_bytes + (size_t)head * l->v_head_bytes;
 }
 
-/* The float scales of an int8 head: one per slot, behind its rows. */
+/* The float scales of an int8 head: [groups][page_tokens], behind its cells. */
 static inline float *kv_scales(const struct kv_layout *l, uint8_t *head, size_t row_bytes)
 {
     return (float *)(void *)(head + (size_t)l->page_tokens * row_bytes);

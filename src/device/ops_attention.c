@@ -3,6 +3,7 @@
  * and values that it reads to kv_bytes_read, each page once per sequence. */
 #include <stddef.h>
 #include "src/device/ops_impl.h"
+#include "src/kernels/kv_i8.h"
 
 /* The batch has a cache with this layer, and rows for every row of x. */
 static bool has_cache(struct ops *o, const char *op, int i_layer, const struct tensor *x)
@@ -51,7 +52,8 @@ static uint64_t cache_bytes(const struct batch *b, int window)
 {
     const struct kv_layout *l = b->kv;
     uint64_t n_keys = 0, row = l->k_row_bytes + l->v_row_bytes;
-    if (l->dtype == DT_I8) row += l->v_in_k ? 4 : 8;
+    if (l->dtype == DT_I8)
+        row += 4 * (uint64_t)(kv_i8_groups(l->k_dim) + (l->v_in_k ? 0 : kv_i8_groups(l->v_dim)));
     for (int i = 0; i < b->n_seqs; i++) {
         const struct batch_seq *s = &b->seqs[i];
         if (!s->n_rows) continue;

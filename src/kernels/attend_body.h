@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
- * attend_body.h - attention over one span of keys, in whatever vector the file that includes it has
- * chosen (vec_*.h).
+ * attend_body.h - attention over one span of f32 or f16 keys, in whatever vector the file that includes
+ * it has chosen (vec_*.h).
  *
  * The queries go in tiles of up to TILE_QUERIES, so that a key or value is converted to floats once
  * for all of a tile. Canonical order, whatever the tile: a score by lanes over the dimensions and
  * one tree; l by lanes over the keys (key i of the span in lane i % LANES) and one tree; acc by fma
  * over the keys, ascending. */
-#include <math.h>
-#include "src/kernels/variants.h"
+#include "src/kernels/attend_soften.h"
 
 typedef vf (*load_fn)(const void *p);
 enum { TILE_QUERIES = 6, FETCH_KEYS = 16 };
@@ -73,7 +72,8 @@ INLINE void score_tile(struct cells c, const struct attend_args *a, int j0, int 
     UNROLL
     for (int i = 0; i < n_q * n_keys; i++)
         sum[i] = vf_zero();
-    const float *q = a->q + (size_t)j0 * a->q_stride;
+    const size_t stride = a->q_bytes / sizeof(float);
+    const float *q = (const float *)a->q + (size_t)j0 * stride;
     int d = 0;
     for (; d + LANES <= a->k_dim; d += LANES) {
         vf k[8];
@@ -82,7 +82,7 @@ INLINE void score_tile(struct cells c, const struct attend_args *a, int j0, int 
             k[i] = c.load(keys[i] + (size_t)d * (size_t)c.bytes);
         UNROLL
         for (int j = 0; j < n_q; j++) {
-            vf x = vf_load(q + (size_t)j * a->q_stride + d);
+            vf x = vf_load(q + (size_t)j * stride + d);
             UNROLL
             for (int i = 0; i < n_keys; i++)
                 sum[n_keys * j + i] = vf_fma(x, k[i], sum[n_keys * j + i]);
@@ -94,7 +94,7 @@ INLINE void score_tile(struct cells c, const struct attend_args *a, int j0, int 
             vf k = load_end(c, keys[i] + (size_t)d * (size_t)c.bytes, a->k_dim - d);
             UNROLL
             for (int j = 0; j < n_q; j++) {
-                vf x = vf_load_part(q + (size_t)j * a->q_stride + d, a->k_dim - d);
+                vf x = vf_load_part(q + (size_t)j * stride + d, a->k_dim - d);
                 sum[n_keys * j + i] = vf_fma(x, k, sum[n_keys * j + i]);
             }
         }
@@ -109,46 +109,6 @@ INLINE void score_tile(struct cells c, const struct attend_args *a, int j0, int 
             memcpy(s[j] + i0, two, 8);
             memcpy(s[j + 1] + i0, two + 2, 8);
         }
-}
-
-/* One float per key of the span, from where the pages keep them. */
-INLINE void gather_scales(const struct attend_args *a, bool of_values, int first, int end,
-                          float *out)
-{
-    for (int i = first & -a->page_tokens; i < end; i += a->page_tokens) {
-        const struct attend_page *page = &a->pages[page_of(a, i)];
-        int n = end - i < a->page_tokens ? end - i : a->page_tokens;
-        memcpy(out + i, of_values ? page->v_scales : page->k_scales, (size_t)n * sizeof *out);
-    }
-}
-
-/* Scores [first, end) become weights exp(s - m); m and l are stored. Lanes outside of the range
- * become 0. With scales on the values the weights are multiplied by them afterwards. */
-INLINE void soften(const struct attend_args *a, int j, const float *ks, const float *vs, float *s)
-{
-    const vf scale = vf_set1(a->scale);
-    const int first = a->first[j], end = a->end[j], from = first / LANES * LANES;
-    vf most = vf_set1(-INFINITY), sum = vf_zero();
-    for (int i = from; i < end; i += LANES) {
-        vf v = vf_mul(vf_load(s + i), scale);
-        if (ks) v = vf_mul(v, vf_load(ks + i));
-        if (a->softcap > 0)
-            v = vf_mul(vf_set1(a->softcap), vf_tanh(vf_mul(v, vf_set1(1 / a->softcap))));
-        v = vf_keep(v, first - i, end - i, vf_set1(-INFINITY));
-        vf_store(s + i, v);
-        most = vf_max(v, most);
-    }
-    float m = vf_largest(most);
-    const vf vm = vf_set1(m);
-    for (int i = from; i < end; i += LANES) {
-        vf v = vf_load(s + i), p = vf_one_where_equal(vf_exp(vf_sub(v, vm)), v, vm);
-        p = vf_keep(p, first - i, end - i, vf_zero());
-        sum = vf_add(sum, p);
-        if (vs) p = vf_mul(p, vf_load(vs + i));
-        vf_store(s + i, p);
-    }
-    a->m[j] = m;
-    a->l[j] = vf_sum(sum);
 }
 
 /* acc[j][d ...] (+)= sum_i p_j[i] v_i[d ...] over keys [i0, i1) and n_vecs vectors of values, n_q and
@@ -227,8 +187,7 @@ typedef void (*single_fn)(const struct attend_args *a, int j, int i0, int i1, bo
 /* n_keys and n_vecs fill the registers for this n_q. Queries of a tile may see different keys: what
  * all of them see goes together, what some see before and after it goes query by query. */
 INLINE void attend_tile(struct cells c, single_fn single, const struct attend_args *a, int j0,
-                        const int n_q, const int n_more, const int n_keys, const int n_vecs,
-                        const float *ks, const float *vs)
+                        const int n_q, const int n_more, const int n_keys, const int n_vecs)
 {
     _Alignas(64) scores s;
     const int *first = a->first + j0, *end = a->end + j0;
@@ -240,7 +199,7 @@ INLINE void attend_tile(struct cells c, single_fn single, const struct attend_ar
             score_tile(c, a, j0 + n_q - n_more, i, end[n_q - 1], n_more, n_keys, s + n_q - n_more);
     }
     for (int j = 0; j < n_q; j++)
-        soften(a, j0 + j, ks, vs, s[j]);
+        soften(a, j0 + j, s[j]);
     if (lo >= hi) {
         for (int j = 0; j < n_q; j++)
             single(a, j0 + j, first[j], end[j], true, s + j);
@@ -269,28 +228,20 @@ enum {
 };
 
 #define TILE(name, bytes, n)                                                                       \
-    static void tile##n##_##name(const struct attend_args *a, int j, const float *ks,              \
-                                 const float *vs)                                                  \
+    static void tile##n##_##name(const struct attend_args *a, int j)                               \
     {                                                                                              \
         attend_tile((struct cells){vf_load_##name, bytes}, single_##name, a, j, n, MORE_##n,       \
-                    KEYS_##n, VALUES_##n, ks, vs);                                                         \
+                    KEYS_##n, VALUES_##n);                                                         \
     }
 
-typedef void (*tile_fn)(const struct attend_args *a, int j, const float *ks, const float *vs);
+typedef void (*tile_fn)(const struct attend_args *a, int j);
 
 static void attend(const tile_fn tiles[TILE_QUERIES], const struct attend_args *a)
 {
-    _Alignas(64) float ks[KERNEL_SPAN], vs[KERNEL_SPAN];
-    int first = a->first[0], end = a->end[a->n_q - 1];
-    bool has_scales = a->pages[page_of(a, first)].k_scales != NULL;
-    if (has_scales) {
-        gather_scales(a, false, first, end, ks);
-        gather_scales(a, true, first, end, vs);
-    }
     for (int j = 0, n; j < a->n_q; j += n) {
         int left = a->n_q - j, n_tiles = (left + TILE_QUERIES - 1) / TILE_QUERIES;
         n = (left + n_tiles - 1) / n_tiles;
-        tiles[n - 1](a, j, has_scales ? ks : NULL, has_scales ? vs : NULL);
+        tiles[n - 1](a, j);
     }
 }
 
@@ -314,4 +265,3 @@ static void attend(const tile_fn tiles[TILE_QUERIES], const struct attend_args *
     }
 ATTEND(f32, 4)
 ATTEND(f16, 2)
-ATTEND(i8, 1)

@@ -74,24 +74,30 @@ typedef void (*kernel_dequant_fn)(const void *w, int64_t k, float *out);
  * span). Query j sees the keys [first[j], end[j]) of the span, first < end; both ascend with j.
  *   s[i] = softcap(scale * q.k_i);  m = max s;  l = sum exp(s - m);
  *   acc[v_dim] = sum exp(s - m) v_i
- * k_scales/v_scales: one float per slot for int8 rows, else NULL. softcap 0: none. Row j of q starts
- * at q + j*q_stride, of acc at acc + j*v_dim. Keys that no query sees are not read. */
+ * softcap 0: none. Row j of q starts q_bytes behind row j - 1, of acc at acc + j*v_dim.
+ * f32, f16: q is float [k_dim], keys and values are rows k_row_bytes and v_row_bytes apart; those that no
+ * query sees are not read.
+ * i8: q, keys, values and scales as kv_i8.h has them; v_in_k: the values are the first v_dim columns of
+ * the keys, in their order. Slots of the span may be read whether a query sees them or not, but count
+ * for nothing. A weight exp(s - m) times its value's scale may be rounded to 16 bits, the largest of
+ * a query and group of columns being 32767. */
 #define KERNEL_MAX_Q 16
 #define KERNEL_SPAN 256
 struct attend_page {
     const uint8_t *k, *v; /* slot 0 */
-    const float *k_scales, *v_scales;
+    const float *k_scales, *v_scales; /* i8; [groups][page_tokens] */
 };
 struct attend_args {
-    const float *q;
-    size_t q_stride;
+    const void *q;
+    size_t q_bytes;
     int n_q, k_dim, v_dim, page_tokens;
+    bool v_in_k;
     const int *first, *end;          /* [n_q] */
     const struct attend_page *pages; /* those that the queries see must be there */
     /* Hints: keys or values are not in the cache yet; all pages of the span that is read next. */
     bool fetch_k, fetch_v;
     const struct attend_page *next;
-    size_t k_row_bytes, v_row_bytes;
+    size_t k_row_bytes, v_row_bytes; /* f32, f16 */
     float scale, softcap;
     float *m, *l, *acc;
 };
@@ -126,9 +132,15 @@ struct kernels {
                              float *out);
     void (*rope_halves)(const float *x, const float *cos, const float *sin, int64_t n_pairs,
                         float *out);
-    /* Keys and values on their way into the cache. to_i8 returns the row's scale. */
+    /* Keys and values on their way into the cache, and queries that meet int8 keys (kv_i8.h).
+     * to_i8, to_i16: out = round to even of x * (127 / max), (32767 / max), scale = max / 127, / 32767
+     * for every group of 64; zero and NaN as in act_row_bytes. */
     void (*to_f16)(const float *x, int64_t n, uint16_t *out);
-    float (*to_i8)(const float *x, int64_t n, int8_t *out);
+    void (*to_i8)(const float *x, int64_t n, int8_t *out, float *scales);
+    void (*to_i16)(const float *x, int64_t n, int16_t *out, float *scales);
+    /* Every `block` (a power of two) columns times the Walsh-Hadamard matrix over sqrt(block), which is
+     * its own inverse; n is a multiple of block; x and out may be the same. */
+    void (*rotate)(const float *x, int64_t n, int64_t block, float *out);
     /* Sum over all bytes, 64-bit words: the bench's plain read. */
     uint64_t (*read_bytes)(const void *p, size_t n);
     /* At least n products PEAK_W * PEAK_X of bytes, added up on registers alone by the instructions

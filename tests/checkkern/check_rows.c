@@ -112,19 +112,51 @@ static void check_to_f16(const struct variant *v)
     }
 }
 
-static void check_to_i8(const struct variant *v)
+/* to_i8 and to_i16: bytes of a number, and the scales of its groups of 64 */
+static void check_to_int(const struct variant *v, size_t bytes)
 {
-    typedef float (*fn)(const float *, int64_t, int8_t *);
+    typedef void (*fn)(const float *, int64_t, void *, float *);
     for (int i = 0; i < N_SIZES; i++)
         for (int fill = 0; fill < FILL_N + 2; fill++) {
             int64_t n = size_at(i);
-            struct rows r = rows_new(n, n, (size_t)n, (enum fill)(fill % FILL_N));
+            struct rows r = rows_new(n, n, (size_t)n * bytes, (enum fill)(fill % FILL_N));
+            struct output want = output_new((size_t)((n + 63) / 64) * 4), got = output_new(want.bytes);
             if (fill >= FILL_N) sprinkle((float *)(void *)r.a.data, n, fill > FILL_N);
-            float want = ((fn)v->ref)(in(&r.a), n, (int8_t *)r.want.data);
-            float got = ((fn)v->fn)(in(&r.a), n, (int8_t *)r.got.data);
+            ((fn)v->ref)(in(&r.a), n, r.want.data, out(&want));
+            ((fn)v->fn)(in(&r.a), n, r.got.data, out(&got));
             check_exact(v, &r, "quants");
-            if (!same_bits(&want, &got, 4) && !(want != want && got != got))
-                fail_check(v, "n %lld: scale %a, want %a", (long long)n, (double)got, (double)want);
+            for (int64_t g = 0; g < (n + 63) / 64; g++) {
+                float a = out(&got)[g], b = out(&want)[g];
+                if (!same_bits(&a, &b, 4) && !(a != a && b != b))
+                    fail_check(v, "n %lld: scale %lld is %a, want %a", (long long)n, (long long)g,
+                               (double)a, (double)b);
+            }
+            if (!output_intact(&got)) fail_check(v, "n %lld: wrote outside of scales", (long long)n);
+            output_free(&want);
+            output_free(&got);
+            rows_free(&r);
+        }
+}
+
+/* The bits of ref, in place too; twice is the row again. */
+static void check_rotate(const struct variant *v)
+{
+    typedef void (*fn)(const float *, int64_t, int64_t, float *);
+    for (int64_t block = 1; block <= 256; block *= 2)
+        for (int64_t n = block; n <= 5 * block; n += block) {
+            struct rows r = rows_new(n, n, (size_t)n * 4, FILL_RANDOM);
+            ((fn)v->ref)(in(&r.a), n, block, out(&r.want));
+            ((fn)v->fn)(in(&r.a), n, block, out(&r.got));
+            check_exact(v, &r, "rotated");
+            memcpy(r.got.data, r.a.data, r.got.bytes);
+            ((fn)v->fn)(out(&r.got), n, block, out(&r.got));
+            check_exact(v, &r, "rotated in place");
+            ((fn)v->fn)(out(&r.got), n, block, out(&r.got));
+            for (int64_t i = 0; i < n; i++)
+                if (fabsf(out(&r.got)[i] - in(&r.a)[i]) > 1e-5f)
+                    fail_check(v, "block %lld: element %lld is %g after two turns, was %g",
+                               (long long)block, (long long)i, (double)out(&r.got)[i],
+                               (double)in(&r.a)[i]);
             rows_free(&r);
         }
 }
@@ -264,7 +296,9 @@ bool check_rows(const struct variant *v)
     else if (!strcmp(v->slot, "act_q8k")) check_acts(v, ACT_Q8K);
     else if (!strcmp(v->slot, "act_bf16")) check_acts(v, ACT_BF16);
     else if (!strcmp(v->slot, "to_f16")) check_to_f16(v);
-    else if (!strcmp(v->slot, "to_i8")) check_to_i8(v);
+    else if (!strcmp(v->slot, "to_i8")) check_to_int(v, 1);
+    else if (!strcmp(v->slot, "to_i16")) check_to_int(v, 2);
+    else if (!strcmp(v->slot, "rotate")) check_rotate(v);
     else if (!strcmp(v->slot, "read_bytes")) check_read(v);
     else if (!strcmp(v->slot, "peak_i8")) check_peak(v);
     else return false;
@@ -274,7 +308,7 @@ bool check_rows(const struct variant *v)
 struct bench {
     const struct variant *v;
     struct rows r;
-    int shape; /* -1: act, -2: to_f16, -3: to_i8, -4: read_bytes, -5: peak_i8 */
+    int shape; /* -1: act, -2: to_f16, -3: to_i8, to_i16, -4: read_bytes, -5: peak_i8, -6: rotate */
 };
 static volatile uint64_t sink;
 
@@ -287,8 +321,11 @@ static void call_rows(void *arg)
         ((void (*)(const float *, int64_t, uint16_t *))fn)(in(&b->r.a), b->r.n,
                                                            (void *)b->r.got.data);
     else if (b->shape == -3)
-        ((float (*)(const float *, int64_t, int8_t *))fn)(in(&b->r.a), b->r.n,
-                                                          (void *)b->r.got.data);
+        ((void (*)(const float *, int64_t, void *, float *))fn)(in(&b->r.a), b->r.n, b->r.got.data,
+                                                                out(&b->r.want));
+    else if (b->shape == -6)
+        ((void (*)(const float *, int64_t, int64_t, float *))fn)(in(&b->r.a), b->r.n, 128,
+                                                                 out(&b->r.got));
     else if (b->shape == -4)
         sink = ((uint64_t (*)(const void *, size_t))fn)(b->r.a.data, b->r.a.bytes);
     else if (b->shape == -5) {
@@ -305,8 +342,8 @@ bool bench_rows(const struct variant *v)
         const char *prefix;
         int shape;
     } all[] = {{"rmsnorm", NORM}, {"add", TWO}, {"scale", SCALE}, {"axpy", AXPY}, {"glu_", GLU},
-               {"rope_", ROPE}, {"act_", -1}, {"to_f16", -2}, {"to_i8", -3}, {"read_bytes", -4},
-               {"peak_i8", -5}};
+               {"rope_", ROPE}, {"act_", -1}, {"to_f16", -2}, {"to_i", -3}, {"read_bytes", -4},
+               {"peak_i8", -5}, {"rotate", -6}};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
         if (strncmp(v->slot, all[i].prefix, strlen(all[i].prefix))) continue;
         int64_t n = all[i].shape == -4 ? 40 << 20 : all[i].shape == -5 ? 1 << 20 : 2048;

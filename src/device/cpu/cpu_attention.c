@@ -18,6 +18,7 @@
 #include <string.h>
 #include "src/base/fail.h"
 #include "src/device/cpu/cpu.h"
+#include "src/kernels/kv_i8.h"
 
 #define BLOCK_ROWS 64
 #define SPLIT_BYTES ((size_t)8 << 20)
@@ -36,6 +37,12 @@ struct partial {
     float *m, *l, *acc;
 };
 
+/* Of a block, `bytes` from one row to the next. */
+struct queries {
+    const void *q;
+    size_t bytes;
+};
+
 struct attention_job {
     struct cpu *cpu;
     const struct op_call *call;
@@ -47,11 +54,13 @@ struct attention_job {
     int heads, n_pos;     /* of a block */
     int rows;             /* most rows a block has */
     size_t partial_floats;
-    float *q;             /* [n_threads][rows][k_dim] */
+    uint8_t *q;           /* rows of queries, packed or encoded: whole: of a thread; split: of a block */
+    size_t q_bytes;       /* of such a row */
     float *partials;      /* whole: two a thread; split: [n_blocks][n_window] */
     float *sums;          /* split: [n_blocks] */
     int n_window, window_first;
     int n_runs;           /* split: of a block's spans in a window; a run is one thread's */
+    struct queries *queries; /* split: [n_blocks] */
 };
 
 static struct partial partial_at(const struct attention_job *j, float *base, int64_t i)
@@ -75,25 +84,49 @@ static void key_range(const struct attention_job *j, int pos, int base, int *fir
     *end = pos - base + 1 < KERNEL_SPAN ? pos - base + 1 : KERNEL_SPAN;
 }
 
-/* The block's queries with one stride between rows; packed into scratch where they have none. */
-static const float *gather_q(const struct attention_job *j, const struct block *b, int worker,
-                             size_t *stride)
+static uint8_t *q_at(const struct attention_job *j, int64_t i)
+{
+    return j->q + (size_t)i * (size_t)j->rows * j->q_bytes;
+}
+
+/* A query as int8 keys meet it (kernels/kv_i8.h). */
+static void encode_query(const struct attention_job *j, const float *x, uint8_t *out)
+{
+    int dim = j->p->k_dim, cols = kv_i8_cols(dim);
+    int16_t *q = (int16_t *)(void *)out;
+    float *scales = (float *)(void *)(out + kv_i8_query_scales(dim));
+    for (int at = 0; at < dim; at += KV_I8_CHUNK) {
+        float turned[KV_I8_CHUNK];
+        int n = dim - at < KV_I8_CHUNK ? dim - at : KV_I8_CHUNK;
+        j->cpu->k.rotate(x + at, n, j->kv->k_rotation, turned);
+        j->cpu->k.to_i16(turned, n, q + at, scales + at / KV_I8_GROUP);
+    }
+    memset(q + dim, 0, (size_t)(cols - dim) * sizeof *q);
+}
+
+/* The block's queries with one stride between rows, in *stride: those of int8 keys encoded, others packed
+ * where they have none; at `room` then. */
+static const void *gather_q(const struct attention_job *j, const struct block *b, uint8_t *room,
+                            size_t *stride)
 {
     const struct tensor *q = j->call->in[0];
     size_t k_dim = (size_t)j->p->k_dim, offset = (size_t)b->head * k_dim;
     const float *row = tensor_row_f32(q, b->seq->first_row + b->first) + offset;
-    *stride = k_dim;
-    if (b->n_pos == 1) return row;
-    if (b->n_heads == 1) {
-        *stride = q->row_bytes / sizeof(float);
+    bool encoded = j->kv->dtype == DT_I8;
+    *stride = j->q_bytes;
+    if (!encoded && b->n_pos == 1) return row;
+    if (!encoded && b->n_heads == 1) {
+        *stride = q->row_bytes;
         return row;
     }
-    float *packed = j->q + (size_t)worker * (size_t)j->rows * k_dim;
-    size_t n = (size_t)b->n_heads * k_dim;
-    for (int i = 0; i < b->n_pos; i++)
-        memcpy(packed + (size_t)i * n,
-               tensor_row_f32(q, b->seq->first_row + b->first + i) + offset, n * sizeof(float));
-    return packed;
+    uint8_t *out = room;
+    for (int i = 0; i < b->n_pos; i++) {
+        row = tensor_row_f32(q, b->seq->first_row + b->first + i) + offset;
+        for (int h = 0; h < b->n_heads; h++, row += k_dim, out += j->q_bytes)
+            if (encoded) encode_query(j, row, out);
+            else memcpy(out, row, k_dim * sizeof(float));
+    }
+    return room;
 }
 
 #define SPAN_PAGES KERNEL_SPAN /* a page may be as small as one token */
@@ -122,18 +155,19 @@ static void find_pages(const struct attention_job *j, const struct block *b, int
 struct walk {
     const struct attention_job *job;
     const struct block *block;
-    const float *q;
-    size_t q_stride;
+    const uint8_t *q;
+    size_t q_bytes;
     int span, end; /* the next one; the walk ends there */
     bool is_first;
     struct attend_page pages[2][SPAN_PAGES]; /* of the even and the odd spans */
 };
 
+/* q: the block's queries, q_bytes apart */
 static void walk_begin(struct walk *w, const struct attention_job *j, const struct block *b,
-                       int span, int end, int worker)
+                       int span, int end, const void *q, size_t q_bytes)
 {
-    *w = (struct walk){.job = j, .block = b, .span = span, .end = end, .is_first = true};
-    w->q = gather_q(j, b, worker, &w->q_stride);
+    *w = (struct walk){.job = j, .block = b, .q = q, .q_bytes = q_bytes, .span = span, .end = end,
+                       .is_first = true};
     find_pages(j, b, span, w->pages[span % 2]);
 }
 
@@ -151,8 +185,9 @@ static void walk_step(struct walk *w, struct partial out)
             else out.l[i * b->n_heads + h] = 0;
             if (!n_rows) row++;
         }
-    struct attend_args a = {.q_stride = w->q_stride, .k_dim = j->p->k_dim, .v_dim = j->p->v_dim,
-                            .page_tokens = j->kv->page_tokens, .pages = w->pages[span % 2],
+    struct attend_args a = {.q_bytes = w->q_bytes, .k_dim = j->p->k_dim, .v_dim = j->p->v_dim,
+                            .v_in_k = j->kv->v_in_k, .page_tokens = j->kv->page_tokens,
+                            .pages = w->pages[span % 2],
                             .k_row_bytes = j->kv->k_row_bytes,
                             .v_row_bytes = j->kv->v_in_k ? j->kv->k_row_bytes : j->kv->v_row_bytes,
                             .scale = j->p->scale, .softcap = j->p->softcap};
@@ -165,7 +200,7 @@ static void walk_step(struct walk *w, struct partial out)
         a.n_q = n_rows - i <= KERNEL_MAX_Q ? n_rows - i : 12;
         a.first = first + i;
         a.end = end + i;
-        a.q = w->q + (size_t)(row + i) * w->q_stride;
+        a.q = w->q + (size_t)(row + i) * w->q_bytes;
         struct partial p = partial_row(j, out, row + i);
         a.m = p.m;
         a.l = p.l;
@@ -199,6 +234,7 @@ static void finish(const struct attention_job *j, const struct block *b, int row
     float *out = tensor_row_f32(j->call->out[0], t) + (b->head + row % b->n_heads) * n;
     sum = partial_row(j, sum, row);
     j->cpu->k.scale(sum.acc, 1.0f / *sum.l, n, out);
+    if (j->kv->dtype == DT_I8) j->cpu->k.rotate(out, n, j->kv->v_rotation, out);
 }
 
 static void whole_chunk(void *arg, int64_t chunk, int worker)
@@ -209,7 +245,9 @@ static void whole_chunk(void *arg, int64_t chunk, int worker)
     struct partial next = partial_at(j, j->partials, 2 * (int64_t)worker + 1);
     struct walk w;
     int n_rows = b->n_pos * b->n_heads;
-    walk_begin(&w, j, b, b->span_first, b->span_end, worker);
+    size_t q_bytes;
+    const void *q = gather_q(j, b, q_at(j, worker), &q_bytes);
+    walk_begin(&w, j, b, b->span_first, b->span_end, q, q_bytes);
     walk_step(&w, sum);
     while (w.span < w.end) {
         walk_step(&w, next);
@@ -225,9 +263,17 @@ static void window_spans(const struct attention_job *j, const struct block *b, i
     *end = b->span_end - *first < j->n_window ? b->span_end : *first + j->n_window;
 }
 
+static void queries_chunk(void *arg, int64_t chunk, int worker)
+{
+    const struct attention_job *j = arg;
+    (void)worker;
+    j->queries[chunk].q = gather_q(j, &j->blocks[chunk], q_at(j, chunk), &j->queries[chunk].bytes);
+}
+
 static void split_chunk(void *arg, int64_t chunk, int worker)
 {
     const struct attention_job *j = arg;
+    (void)worker;
     int64_t i_block = chunk / j->n_runs;
     const struct block *b = &j->blocks[i_block];
     struct walk w;
@@ -236,7 +282,7 @@ static void split_chunk(void *arg, int64_t chunk, int worker)
     int n = end - first, begin = first + (int)((int64_t)n * run / j->n_runs);
     end = first + (int)((int64_t)n * (run + 1) / j->n_runs);
     if (begin >= end) return;
-    walk_begin(&w, j, b, begin, end, worker);
+    walk_begin(&w, j, b, begin, end, j->queries[i_block].q, j->queries[i_block].bytes);
     for (int64_t i = i_block * j->n_window + begin - first; w.span < w.end; i++)
         walk_step(&w, partial_at(j, j->partials, i));
 }
@@ -296,6 +342,7 @@ static enum fk_status run_whole(struct attention_job *j, int64_t work, struct fk
 {
     enum fk_status st = FK_OK;
     size_t n_threads = (size_t)j->cpu->base.n_threads;
+    j->q = cpu_scratch(j->cpu, n_threads * (size_t)j->rows, j->q_bytes, &st, err);
     j->partials = cpu_scratch(j->cpu, 2 * n_threads * j->partial_floats, sizeof(float), &st, err);
     if (st == FK_OK) cpu_run(j->cpu, whole_chunk, j, j->n_blocks, work);
     return st;
@@ -315,7 +362,10 @@ static enum fk_status run_split(struct attention_job *j, int64_t work, struct fk
     j->n_window = fit < 1 ? 1 : fit > SPLIT_SPANS ? SPLIT_SPANS : (int)fit;
     j->partials = cpu_scratch(j->cpu, per_span * (size_t)j->n_window, sizeof(float), &st, err);
     j->sums = cpu_scratch(j->cpu, per_span, sizeof(float), &st, err);
+    j->q = cpu_scratch(j->cpu, (size_t)(j->n_blocks * j->rows), j->q_bytes, &st, err);
+    j->queries = cpu_scratch(j->cpu, (size_t)j->n_blocks, sizeof *j->queries, &st, err);
     if (st != FK_OK) return st;
+    cpu_run(j->cpu, queries_chunk, j, j->n_blocks, j->n_blocks * j->rows * (int64_t)j->p->k_dim);
     for (j->window_first = 0; j->window_first < n_spans; j->window_first += j->n_window) {
         int n = n_spans - j->window_first < j->n_window ? n_spans - j->window_first : j->n_window;
         j->n_runs = (int)((RUNS_PER_THREAD * j->cpu->base.n_threads + j->n_blocks - 1) / j->n_blocks);
@@ -352,6 +402,7 @@ CPU_OP(attention)
     struct attention_job j = {.cpu = c, .call = call, .p = p, .kv = call->batch->kv};
     j.attend = j.kv->dtype == DT_F16 ? c->k.attend_f16
                : j.kv->dtype == DT_I8 ? c->k.attend_i8 : c->k.attend_f32;
+    j.q_bytes = j.kv->dtype == DT_I8 ? kv_i8_query_bytes(p->k_dim) : (size_t)p->k_dim * sizeof(float);
     if (!call->in[0]->n_rows) return FK_OK;
     int max_rows = 0;
     for (int i = 0; i < call->batch->n_seqs; i++)
@@ -366,8 +417,6 @@ CPU_OP(attention)
     arena_reset(&c->scratch);
     j.n_blocks = count_blocks(&j);
     j.blocks = cpu_scratch(c, (size_t)j.n_blocks, sizeof *j.blocks, &st, err);
-    j.q = cpu_scratch(c, (size_t)d->n_threads * (size_t)j.rows * (size_t)p->k_dim, sizeof(float),
-                      &st, err);
     if (st != FK_OK) return st;
     double work = fill_blocks(&j);
     int64_t n_work = work < 1e15 ? (int64_t)work / 8 : (int64_t)1e14; /* 8 a step: they are vectors */

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
- * cpu_kv.c - keys and values on their way into the pages, narrowed to the cache's type. */
+ * cpu_kv.c - keys and values on their way into the pages, narrowed to the cache's type; int8
+ * as kernels/kv_i8.h has it. */
 #include <string.h>
 #include "src/device/cpu/cpu.h"
+#include "src/kernels/kv_i8.h"
 
 /* The sequence that holds batch row t: sequences cover the rows in order. */
 static const struct batch_seq *seq_of_row(const struct batch *b, int t)
@@ -17,14 +19,50 @@ static const struct batch_seq *seq_of_row(const struct batch *b, int t)
     return &b->seqs[lo];
 }
 
-static void store(const struct cpu *c, const struct kv_layout *l, uint8_t *head, size_t row_bytes,
-                  int slot, const float *x, int dim)
+/* Where a row of int8 goes: cells of four columns (keys) or of four slots (values) stand together. */
+static void scatter_key(const struct kv_layout *l, uint8_t *head, int slot, int col, int n,
+                        const int8_t *cells)
 {
+    int cols = kv_i8_cols(l->k_dim);
+    for (int i = 0; i < n; i++)
+        head[kv_i8_key(cols, slot, col + i)] = (uint8_t)cells[i];
+}
+
+static void scatter_value(const struct kv_layout *l, uint8_t *head, int slot, int col, int n,
+                          const int8_t *cells)
+{
+    int cols = kv_i8_cols(l->v_dim);
+    for (int i = 0; i < n; i++)
+        head[kv_i8_value(cols, l->page_tokens, slot, col + i)] = (uint8_t)cells[i];
+}
+
+static void store_i8(const struct cpu *c, const struct kv_layout *l, bool is_key, uint8_t *head,
+                     int slot, const float *x)
+{
+    int dim = is_key ? l->k_dim : l->v_dim;
+    float *scales = kv_scales(l, head, is_key ? l->k_row_bytes : l->v_row_bytes);
+    for (int at = 0; at < dim; at += KV_I8_CHUNK) {
+        float turned[KV_I8_CHUNK], scale[KV_I8_CHUNK / KV_I8_GROUP];
+        int8_t cells[KV_I8_CHUNK];
+        int n = dim - at < KV_I8_CHUNK ? dim - at : KV_I8_CHUNK;
+        c->k.rotate(x + at, n, is_key ? l->k_rotation : l->v_rotation, turned);
+        c->k.to_i8(turned, n, cells, scale);
+        (is_key ? scatter_key : scatter_value)(l, head, slot, at, n, cells);
+        for (int g = 0; g < kv_i8_groups(n); g++)
+            scales[(at / KV_I8_GROUP + g) * l->page_tokens + slot] = scale[g];
+    }
+}
+
+static void store(const struct cpu *c, const struct kv_layout *l, bool is_key, uint8_t *head,
+                  int slot, const float *x)
+{
+    size_t row_bytes = is_key ? l->k_row_bytes : l->v_row_bytes;
     uint8_t *row = head + (size_t)slot * row_bytes;
+    int dim = is_key ? l->k_dim : l->v_dim;
     if (l->dtype == DT_F16)
         c->k.to_f16(x, dim, (uint16_t *)(void *)row);
     else if (l->dtype == DT_I8)
-        kv_scales(l, head, row_bytes)[slot] = c->k.to_i8(x, dim, (int8_t *)row);
+        store_i8(c, l, is_key, head, slot, x);
     else
         memcpy(row, x, (size_t)dim * sizeof(float));
 }
@@ -37,13 +75,13 @@ static void write_row(struct cpu *c, const struct op_call *call, int64_t t)
     void *page = s->pages[pos / l->page_tokens];
     const float *k = tensor_row_f32(call->in[0], t);
     for (int h = 0; h < l->n_kv_heads; h++)
-        store(c, l, kv_k_head(l, page, call->i_layer, h), l->k_row_bytes, slot,
-              k + (size_t)h * (size_t)l->k_dim, l->k_dim);
+        store(c, l, true, kv_k_head(l, page, call->i_layer, h), slot,
+              k + (size_t)h * (size_t)l->k_dim);
     if (l->v_in_k) return;
     const float *v = tensor_row_f32(call->in[1], t);
     for (int h = 0; h < l->n_kv_heads; h++)
-        store(c, l, kv_v_head(l, page, call->i_layer, h), l->v_row_bytes, slot,
-              v + (size_t)h * (size_t)l->v_dim, l->v_dim);
+        store(c, l, false, kv_v_head(l, page, call->i_layer, h), slot,
+              v + (size_t)h * (size_t)l->v_dim);
 }
 
 CPU_OP(kv_write)

@@ -75,29 +75,6 @@ void to_f16_ref(const float *x, int64_t n, uint16_t *out)
         out[i] = f32_to_f16(x[i]);
 }
 
-/* The rule of ACT_Q8 with one scale for the row (act.c says why the bits of |x| are compared). */
-float to_i8_ref(const float *x, int64_t n, int8_t *out)
-{
-    uint32_t max = 0;
-    for (int64_t i = 0; i < n; i++) {
-        uint32_t u;
-        memcpy(&u, &x[i], 4);
-        u &= 0x7fffffffu;
-        if (u > max) max = u;
-    }
-    float m;
-    memcpy(&m, &max, 4);
-    if (!(m >= 0x1p-100f) || max >= 0x7f800000u) {
-        for (int64_t i = 0; i < n; i++)
-            out[i] = 0;
-        return max >= 0x7f800000u ? NAN : 0;
-    }
-    float inverse = 127.0f / m;
-    for (int64_t i = 0; i < n; i++)
-        out[i] = (int8_t)rintf(x[i] * inverse);
-    return m / 127.0f;
-}
-
 uint64_t read_bytes_ref(const void *p, size_t n)
 {
     const uint8_t *b = p;

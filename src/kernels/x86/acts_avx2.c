@@ -5,6 +5,7 @@
  * vectors do not show beside the products that follow. */
 #include <math.h>
 #include <string.h>
+#include "src/kernels/kv_i8.h"
 #include "src/kernels/x86/narrow.h"
 
 INLINE __m256i abs_bits(__m256 x)
@@ -28,16 +29,17 @@ INLINE __m256i max32(const float *x, __m256i max)
     return max;
 }
 
-/* d for a block whose largest |x| has these bits; *inverse is 0 where all quants are 0. */
-INLINE float scale_of(uint32_t max, float *inverse)
+/* d for a block whose largest |x| has these bits and becomes `limit`; *inverse is 0 where all quants
+ * are 0. */
+INLINE float scale_of(uint32_t max, float limit, float *inverse)
 {
     float m;
     memcpy(&m, &max, 4);
     *inverse = 0;
     if (max >= 0x7f800000u) return NAN;
     if (!(m >= 0x1p-100f)) return 0;
-    *inverse = 127.0f / m;
-    return m / 127.0f;
+    *inverse = limit / m;
+    return m / limit;
 }
 
 /* 32 quants. Multiplying an infinity by the inverse 0 gives NaN, which converts to INT_MIN and
@@ -72,7 +74,7 @@ void act_q8_avx2(const float *x, int64_t k, void *out)
     int32_t *sum = (int32_t *)(void *)(row + act_q8_sum(k));
     for (int64_t b = 0; b < k / 32; b++) {
         float inverse;
-        d[b] = scale_of(max_lanes(max32(x + 32 * b, _mm256_setzero_si256())), &inverse);
+        d[b] = scale_of(max_lanes(max32(x + 32 * b, _mm256_setzero_si256())), 127, &inverse);
         __m256i v = quants32(x + 32 * b, inverse), two = sums16(v);
         _mm256_storeu_si256((void *)(q + 32 * b), v);
         sum[b] = _mm256_cvtsi256_si32(two) + _mm256_extract_epi32(two, 4);
@@ -93,7 +95,7 @@ void act_q8k_avx2(const float *x, int64_t k, void *out)
         for (int i = 0; i < 8; i++)
             max = max32(x + 256 * b + 32 * i, max);
         float inverse;
-        d[b] = scale_of(max_lanes(max), &inverse);
+        d[b] = scale_of(max_lanes(max), 127, &inverse);
         UNROLL
         for (int i = 0; i < 8; i++) {
             __m256i v = quants32(x + 256 * b + 32 * i, inverse), two = sums16(v);
@@ -106,21 +108,89 @@ void act_q8k_avx2(const float *x, int64_t k, void *out)
     }
 }
 
-float to_i8_avx2(const float *x, int64_t n, int8_t *out)
+/* n <= 64 numbers with zeros up to 64: bits of the largest */
+INLINE uint32_t max64(const float *x)
 {
-    float copy[32] = {0};
-    int64_t whole = n / 32 * 32;
-    memcpy(copy, x + whole, (size_t)(n - whole) * 4);
-    __m256i max = max32(copy, _mm256_setzero_si256());
-    for (int64_t i = 0; i < whole; i += 32)
-        max = max32(x + i, max);
-    float inverse, d = scale_of(max_lanes(max), &inverse);
-    for (int64_t i = 0; i < whole; i += 32)
-        _mm256_storeu_si256((void *)(out + i), quants32(x + i, inverse));
-    int8_t rest[32];
-    _mm256_storeu_si256((void *)rest, quants32(copy, inverse));
-    memcpy(out + whole, rest, (size_t)(n - whole));
-    return d;
+    return max_lanes(max32(x + 32, max32(x, _mm256_setzero_si256())));
+}
+
+void to_i8_avx2(const float *x, int64_t n, int8_t *out, float *scales)
+{
+    for (int64_t at = 0; at < n; at += KV_I8_GROUP, x += KV_I8_GROUP, out += KV_I8_GROUP) {
+        float copy[KV_I8_GROUP] = {0}, inverse;
+        int8_t quants[KV_I8_GROUP];
+        bool whole = n - at >= KV_I8_GROUP;
+        if (!whole) memcpy(copy, x, (size_t)(n - at) * 4);
+        const float *from = whole ? x : copy;
+        int8_t *to = whole ? out : quants;
+        *scales++ = scale_of(max64(from), 127, &inverse);
+        _mm256_storeu_si256((void *)to, quants32(from, inverse));
+        _mm256_storeu_si256((void *)(to + 32), quants32(from + 32, inverse));
+        if (!whole) memcpy(out, quants, (size_t)(n - at));
+    }
+}
+
+/* 16 numbers to 16 bits; as quants32, zero where the inverse is */
+INLINE __m256i quants16(const float *x, float inverse)
+{
+    const __m256 f = _mm256_set1_ps(inverse);
+    const __m256i keep = _mm256_set1_epi32(inverse > 0 ? -1 : 0);
+    __m256i lo = _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(x), f));
+    __m256i hi = _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(x + 8), f));
+    __m256i p = _mm256_packs_epi32(_mm256_and_si256(lo, keep), _mm256_and_si256(hi, keep));
+    return _mm256_permute4x64_epi64(p, 0xd8);
+}
+
+void to_i16_avx2(const float *x, int64_t n, int16_t *out, float *scales)
+{
+    for (int64_t at = 0; at < n; at += KV_I8_GROUP, x += KV_I8_GROUP, out += KV_I8_GROUP) {
+        float copy[KV_I8_GROUP] = {0}, inverse;
+        int16_t quants[KV_I8_GROUP];
+        bool whole = n - at >= KV_I8_GROUP;
+        if (!whole) memcpy(copy, x, (size_t)(n - at) * 4);
+        const float *from = whole ? x : copy;
+        int16_t *to = whole ? out : quants;
+        *scales++ = scale_of(max64(from), 32767, &inverse);
+        for (int i = 0; i < KV_I8_GROUP; i += 16)
+            _mm256_storeu_si256((void *)(to + i), quants16(from + i, inverse));
+        if (!whole) memcpy(out, quants, (size_t)(n - at) * 2);
+    }
+}
+
+/* Butterflies of the distances 1, 2 and 4 inside of a vector: the lanes of the second of a pair are
+ * subtracted from those of the first. */
+INLINE __m256 butterflies(__m256 v, __m256 other, const __m256 sign)
+{
+    return _mm256_add_ps(other, _mm256_xor_ps(v, sign));
+}
+
+void rotate_avx2(const float *x, int64_t n, int64_t block, float *out)
+{
+    const __m256 norm = _mm256_set1_ps(1.0f / sqrtf((float)block));
+    const __m256 one = _mm256_setr_ps(0, -0.0f, 0, -0.0f, 0, -0.0f, 0, -0.0f);
+    const __m256 two = _mm256_setr_ps(0, 0, -0.0f, -0.0f, 0, 0, -0.0f, -0.0f);
+    const __m256 four = _mm256_setr_ps(0, 0, 0, 0, -0.0f, -0.0f, -0.0f, -0.0f);
+    if (block < 16) {
+        rotate_ref(x, n, block, out);
+        return;
+    }
+    for (int64_t i = 0; i < n; i += 8) {
+        __m256 v = _mm256_loadu_ps(x + i);
+        v = butterflies(v, _mm256_permute_ps(v, 0xb1), one);
+        v = butterflies(v, _mm256_permute_ps(v, 0x4e), two);
+        v = butterflies(v, _mm256_permute2f128_ps(v, v, 1), four);
+        _mm256_storeu_ps(out + i, v);
+    }
+    for (int64_t h = 8; h < block; h *= 2) {
+        const bool last = 2 * h == block;
+        for (int64_t at = 0; at < n; at += 2 * h)
+            for (int64_t i = at; i < at + h; i += 8) {
+                __m256 a = _mm256_loadu_ps(out + i), b = _mm256_loadu_ps(out + i + h);
+                __m256 sum = _mm256_add_ps(a, b), rest = _mm256_sub_ps(a, b);
+                _mm256_storeu_ps(out + i, last ? _mm256_mul_ps(sum, norm) : sum);
+                _mm256_storeu_ps(out + i + h, last ? _mm256_mul_ps(rest, norm) : rest);
+            }
+    }
 }
 
 void to_f16_avx2(const float *x, int64_t n, uint16_t *out)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * kv_view_test.c - sizes, alignment and limits of a cache page. */
 #include <limits.h>
+#include <string.h>
+#include "src/kernels/kv_i8.h"
 #include "tests/unit/device/lab.h"
 
 static void sizes_add_up(void **state)
@@ -8,7 +10,7 @@ static void sizes_add_up(void **state)
     (void)state;
     const enum dtype types[] = {DT_F32, DT_F16, DT_I8};
     for (int t = 0; t < 3; t++)
-        for (int page = 1; page <= 256; page *= 2)
+        for (int page = types[t] == DT_I8 ? 16 : 1; page <= 256; page *= 2)
             for (int dim = 1; dim < 200; dim += 13) {
                 struct kv_layout l;
                 assert_true(kv_layout_init(&l, types[t], 3, 5, dim, dim + 1, false, page));
@@ -17,7 +19,7 @@ static void sizes_add_up(void **state)
                 assert_true(l.v_row_bytes >= (size_t)(dim + 1) * element);
                 assert_int_equal(l.k_row_bytes % 16 + l.v_row_bytes % 16, 0);
                 assert_int_equal(l.k_head_bytes % 64 + l.v_head_bytes % 64, 0);
-                size_t scales = types[t] == DT_I8 ? 4 * (size_t)page : 0;
+                size_t scales = types[t] == DT_I8 ? 4 * (size_t)((dim + 64) / 64 * page) : 0;
                 assert_true(l.v_head_bytes >= l.v_row_bytes * (size_t)page + scales);
                 assert_int_equal(l.layer_bytes, 5 * (l.k_head_bytes + l.v_head_bytes));
                 assert_int_equal(l.page_bytes, 3 * l.layer_bytes);
@@ -27,13 +29,37 @@ static void sizes_add_up(void **state)
             }
 }
 
+/* Every cell of an int8 head has a byte of its own. */
+static void int8_cells_do_not_overlap(void **state)
+{
+    (void)state;
+    const int dims[] = {1, 16, 40, 64, 75, 96, 128, 200, 576};
+    for (size_t i = 0; i < sizeof dims / sizeof *dims; i++)
+        for (int page = 16; page <= 256; page *= 4)
+            for (int keys = 0; keys < 2; keys++) {
+                static uint8_t seen[256 * 576];
+                int cols = kv_i8_cols(dims[i]);
+                memset(seen, 0, sizeof seen);
+                for (int slot = 0; slot < page; slot++)
+                    for (int c = 0; c < dims[i]; c++) {
+                        size_t at = keys ? kv_i8_key(cols, slot, c) : kv_i8_value(cols, page, slot, c);
+                        assert_true(at < (size_t)(cols * page) && !seen[at]);
+                        seen[at] = 1;
+                    }
+            }
+}
+
 static void latents_have_no_values(void **state)
 {
     (void)state;
     struct kv_layout l;
     assert_true(kv_layout_init(&l, DT_I8, 2, 1, 576, 512, true, 16));
     assert_int_equal(l.v_head_bytes, 0);
-    assert_int_equal(l.layer_bytes, 16 * 576 + 16 * 4);
+    assert_int_equal(l.layer_bytes, 16 * 576 + 16 * 9 * 4);
+    assert_int_equal(l.k_rotation, 64); /* of the 512 columns that are values and of the 64 behind them */
+    assert_true(kv_layout_init(&l, DT_I8, 2, 1, 192, 128, false, 16));
+    assert_int_equal(l.k_rotation, 64);
+    assert_int_equal(l.v_rotation, 128);
     assert_false(kv_layout_init(&l, DT_I8, 2, 1, 512, 576, true, 16)); /* v longer than k */
 }
 
@@ -48,6 +74,7 @@ static void refuses_nonsense(void **state)
     assert_false(kv_layout_init(&l, DT_F16, 1, 1, 8, INT_MAX, false, 16));
     assert_false(kv_layout_init(&l, DT_F16, 1, 1, 8, 8, false, 24));
     assert_false(kv_layout_init(&l, DT_F16, 1, 1, 8, 8, false, 512));
+    assert_false(kv_layout_init(&l, DT_I8, 1, 1, 8, 8, false, 8)); /* less than a block of keys */
     assert_false(kv_layout_init(&l, DT_F16, INT_MAX, INT_MAX, INT_MAX, INT_MAX, false, 256));
     assert_int_equal(l.page_tokens, 77); /* untouched */
 }
@@ -55,7 +82,8 @@ static void refuses_nonsense(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sizes_add_up), cmocka_unit_test(latents_have_no_values),
+        cmocka_unit_test(sizes_add_up), cmocka_unit_test(int8_cells_do_not_overlap),
+        cmocka_unit_test(latents_have_no_values),
         cmocka_unit_test(refuses_nonsense),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
