@@ -102,7 +102,8 @@ const struct arg_spec arg_specs[] = {
     {"--reps", NULL, ARG_INT, AT(reps), 0, 1, 1000, NULL, "N",
      "repetitions (3), after one that is not counted", VERB_BENCH},
     {"--ops", NULL, ARG_FLAG, AT(ops), 0, 0, 0, NULL, NULL,
-     "also show what a decoded token, or a step of the last --batch, spends on each kind of op", VERB_BENCH},
+     "also show what a decoded token, a step of the last --batch and a token at the last --ctx-depth spend on "
+     "each kind of op", VERB_BENCH},
     {"--type", NULL, ARG_STRING, AT(type), 0, 0, 0, NULL, "TYPE",
      "f32, f16, bf16 or q8_0; as published without it", VERB_CONVERT},
     {"--permute", NULL, ARG_U64, AT(permute), AT(permute_given), 0, 0, NULL, "SEED",

@@ -17,15 +17,18 @@ static enum fk_status step(fk_session *s, struct fk_error *err)
     return FK_OK;
 }
 
-static enum fk_status time_reply(fk_session *s, int n_tokens, struct depth_run *out,
-                                 struct fk_error *err)
+static enum fk_status time_reply(fk_engine *e, fk_session *s, int n_tokens, struct bench_ops *ops,
+                                 struct depth_run *out, struct fk_error *err)
 {
     struct fk_session_stats before, after;
     TRY(step(s, err)); /* its logits come from the filling */
     TRY(fk_session_get_stats(s, &before));
+    if (ops) fk_engine_op_times(e, NULL, 0);
     double begun = clock_seconds();
     for (int i = 0; i < n_tokens; i++) TRY(step(s, err));
-    out->tokens_per_s = n_tokens / (clock_seconds() - begun);
+    double spent = clock_seconds() - begun;
+    out->tokens_per_s = n_tokens / spent;
+    if (ops) bench_ops_take(ops, e, n_tokens, spent);
     TRY(fk_session_get_stats(s, &after));
     uint64_t n = (uint64_t)n_tokens, weights = after.weight_bytes - before.weight_bytes;
     out->kv_bytes = (after.kv_bytes - before.kv_bytes) / n;
@@ -35,12 +38,12 @@ static enum fk_status time_reply(fk_session *s, int n_tokens, struct depth_run *
 
 enum fk_status bench_depth(fk_engine *e, const struct fk_session_params *params,
                            const int32_t *ids, size_t n_ids, int depth, int n_tokens,
-                           struct depth_run *out, struct fk_error *err)
+                           struct bench_ops *ops, struct depth_run *out, struct fk_error *err)
 {
     fk_session *s = NULL;
     TRY(fk_session_create(&s, e, params, err));
     enum fk_status st = fk_session_fill(s, ids, n_ids, (size_t)depth, err);
-    if (!st) st = time_reply(s, n_tokens, out, err);
+    if (!st) st = time_reply(e, s, n_tokens, ops, out, err);
     fk_session_destroy(&s);
     return st;
 }

@@ -4,6 +4,14 @@
 #include "src/cli/bench_ops.h"
 #include <stdio.h>
 
+void bench_ops_take(struct bench_ops *o, fk_engine *e, int n_tokens, double seconds)
+{
+    o->n = fk_engine_op_times(e, o->lines, BENCH_MAX_OPS);
+    if (o->n > BENCH_MAX_OPS) o->n = BENCH_MAX_OPS;
+    o->n_tokens = n_tokens;
+    o->seconds = seconds;
+}
+
 void bench_ops_print(const struct bench_ops *o, const char *of, double bandwidth)
 {
     double rest = o->seconds;

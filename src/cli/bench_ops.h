@@ -14,6 +14,8 @@ struct bench_ops {
     double seconds; /* of the run, ops and all else */
 };
 
+/* What ran on e since its times were cleared (fk_engine_op_times of no lines): n_tokens, or steps. */
+void bench_ops_take(struct bench_ops *o, fk_engine *e, int n_tokens, double seconds);
 /* `of`: "one token" */
 void bench_ops_print(const struct bench_ops *o, const char *of, double bandwidth_gb_per_s);
 /* A list of {op, calls, us, bytes} per token or step; NULL if there is no memory for it. */

@@ -42,7 +42,7 @@ struct bench {
     struct depth_run at_depth[MAX_BATCHES]; /* the last one's bytes */
     uint64_t bytes_per_token;
     uint64_t int8_products; /* of a token of prefill */
-    struct bench_ops ops, batch_ops; /* of the last decode run and the last batch */
+    struct bench_ops ops, batch_ops, depth_ops; /* of the last decode run, batch and depth */
     struct bar bar;
     int n_steps, i_step;
 };
@@ -131,15 +131,6 @@ static enum fk_status run_prefill(struct bench *b, fk_session *s, bool counts, s
     return FK_OK;
 }
 
-static void take_ops(struct bench *b, struct bench_ops *out, int n_tokens, double seconds)
-{
-    if (!b->args->ops) return;
-    out->n = fk_engine_op_times(b->engine, out->lines, BENCH_MAX_OPS);
-    if (out->n > BENCH_MAX_OPS) out->n = BENCH_MAX_OPS;
-    out->n_tokens = n_tokens;
-    out->seconds = seconds;
-}
-
 static enum fk_status run_decode(struct bench *b, fk_session *s, bool counts, struct fk_error *err)
 {
     int32_t id = fk_token_bos(b->model);
@@ -161,7 +152,7 @@ static enum fk_status run_decode(struct bench *b, fk_session *s, bool counts, st
             return fail(err, FK_ESTATE, "the reply ended after %d of %d tokens", i, b->args->tg);
     }
     double spent = clock_seconds() - begun;
-    take_ops(b, &b->ops, b->args->tg, spent);
+    if (b->args->ops) bench_ops_take(&b->ops, b->engine, b->args->tg, spent);
     TRY(fk_session_get_stats(s, &after));
     if (!counts) return FK_OK;
     series_add(&b->decode, b->args->tg / spent);
@@ -203,7 +194,7 @@ static enum fk_status run_batch(struct bench *b, struct series *out, size_t n, b
     for (int i = 0; i < b->args->tg; i++)
         TRY_GOTO(step_batch(b, s, n, events, statuses, err), done);
     double spent = clock_seconds() - begun;
-    take_ops(b, &b->batch_ops, b->args->tg, spent);
+    if (b->args->ops) bench_ops_take(&b->batch_ops, b->engine, b->args->tg, spent);
     if (counts) series_add(out, (double)n * b->args->tg / spent);
 done:
     for (size_t i = 0; i < n; i++) fk_session_destroy(&s[i]);
@@ -218,7 +209,7 @@ static enum fk_status run_depth(struct bench *b, size_t i, bool counts, struct f
     int32_t ids[256]; /* the most that a page holds */
     draw_ids(b, ids, (size_t)info.page_tokens);
     TRY(bench_depth(b->engine, &b->params, ids, (size_t)info.page_tokens, b->args->depths.values[i],
-                    b->args->tg, &b->at_depth[i], err));
+                    b->args->tg, b->args->ops ? &b->depth_ops : NULL, &b->at_depth[i], err));
     if (counts) series_add(&b->depths[i], b->at_depth[i].tokens_per_s);
     return FK_OK;
 }
@@ -382,7 +373,8 @@ static json_t *bench_json(struct bench *b, const char *path, const struct fk_eng
          json_put(o, "peak_rss_bytes", json_count(peak)) &&
          json_put(o, "batch", batches_json(b)) && json_put(o, "depth", depths_json(b)) &&
          (!b->args->ops || (json_put(o, "ops", bench_ops_json(&b->ops)) &&
-                            json_put(o, "batch_ops", bench_ops_json(&b->batch_ops))));
+                            json_put(o, "batch_ops", bench_ops_json(&b->batch_ops)) &&
+                            json_put(o, "depth_ops", bench_ops_json(&b->depth_ops))));
     if (ok) return o;
     json_decref(o);
     return NULL;
@@ -428,6 +420,7 @@ static int report(struct bench *b, const char *path)
     printf("%-10s %8s resident at most\n", "memory", term_bytes(memory.peak_rss_bytes));
     if (b->args->ops) bench_ops_print(&b->ops, "one token", bandwidth);
     if (b->batch_ops.n) bench_ops_print(&b->batch_ops, "one step of the last batch", bandwidth);
+    if (b->depth_ops.n) bench_ops_print(&b->depth_ops, "one token at the last depth", bandwidth);
     return term_finish(0);
 }
 

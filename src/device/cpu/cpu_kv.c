@@ -19,21 +19,24 @@ static const struct batch_seq *seq_of_row(const struct batch *b, int t)
     return &b->seqs[lo];
 }
 
-/* Where a row of int8 goes: cells of four columns (keys) or of four slots (values) stand together. */
+/* Columns [col, col + n) of a row of int8 on their way to their places; col is the first of a group. */
 static void scatter_key(const struct kv_layout *l, uint8_t *head, int slot, int col, int n,
                         const int8_t *cells)
 {
-    int cols = kv_i8_cols(l->k_dim);
+    uint8_t *fours = head + kv_i8_key(kv_i8_cols(l->k_dim), slot, col);
     for (int i = 0; i < n; i++)
-        head[kv_i8_key(cols, slot, col + i)] = (uint8_t)cells[i];
+        fours[i / 4 * 4 * KV_I8_SLOTS + kv_i8_in_four(i)] = (uint8_t)cells[i];
 }
 
 static void scatter_value(const struct kv_layout *l, uint8_t *head, int slot, int col, int n,
                           const int8_t *cells)
 {
     int cols = kv_i8_cols(l->v_dim);
-    for (int i = 0; i < n; i++)
-        head[kv_i8_value(cols, l->page_tokens, slot, col + i)] = (uint8_t)cells[i];
+    for (int g = 0; g < n; g += KV_I8_GROUP) {
+        uint8_t *group = head + kv_i8_value(cols, l->page_tokens, slot, col + g);
+        for (int i = 0; i < KV_I8_GROUP && g + i < n; i++)
+            group[4 * i] = (uint8_t)cells[g + i];
+    }
 }
 
 static void store_i8(const struct cpu *c, const struct kv_layout *l, bool is_key, uint8_t *head,
