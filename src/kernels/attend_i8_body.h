@@ -253,12 +253,9 @@ INLINE void turn_keys(const struct blocks *b, struct group *g, uint8_t *out)
     }
 }
 
-/* With 16 registers 6 sums leave room for what is added to them, with 32 registers 12. */
-#define BY_REGISTERS(few, many) VECTORS > 16 ? many : few
-enum {
-    VECS_1 = 4, VECS_2 = BY_REGISTERS(2, 4), VECS_3 = BY_REGISTERS(2, 4), VECS_4 = BY_REGISTERS(1, 2),
-    VECS_5 = BY_REGISTERS(1, 2), VECS_6 = BY_REGISTERS(1, 2)
-};
+/* At most 12 sums: with 16 registers what is added to them has just room; with 32, 24 sums were slower
+ * (49 and 70 cycles a key of 6 queries, Zen 4). */
+enum { VECS_1 = 4, VECS_2 = 4, VECS_3 = 4, VECS_4 = 2, VECS_5 = 2, VECS_6 = 2 };
 
 #define TILE(n)                                                                                    \
     static void scores##n(const struct attend_args *a, const struct blocks *b, int j0, scores s)   \
