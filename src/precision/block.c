@@ -18,7 +18,7 @@ static struct fit fit_at(const struct tree *t, const float *w, const float *h, f
     for (int i = 0; i < PLANES_COLS; i++) {
         float g = h ? h[i] : 1;
         if (t->aim > 2) {
-            float l = t->level[t->aim][tree_code(t, w[i] * inverse)];
+            float l = tree_fine(t, w[i] * inverse);
             wv += g * w[i] * l;
             vv += g * l * l;
             continue;
@@ -66,7 +66,7 @@ static double error_at(const struct tree *t, const float *w, const float *h, flo
     for (int i = 0; i < PLANES_COLS; i++) {
         float g = h ? h[i] : 1;
         if (t->aim > 2) {
-            float e = w[i] - scale * t->level[t->aim][tree_code(t, w[i] * inverse)];
+            float e = w[i] - scale * tree_fine(t, w[i] * inverse);
             sum += (double)(g * e * e);
             continue;
         }

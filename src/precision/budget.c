@@ -1,24 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0
  * budget.c - which weight is read at which width.
  *
- * Loss: with all else at the widest, a unit (one weight, or two that see the same input) is read at 4
- * bits and the divergence from the widest read is measured, over half of the judge's pieces. Other widths
- * follow from what the whole model loses at them: a loss goes by the square of the error, which grows alike
- * in all units as bits are taken away. Losses are added up as if they did not meet; the plan's own divergence is measured at the end. Losses stay in the
+ * Loss: with all else at the widest, a unit (one weight, or two that see the same input) is read at 3
+ * bits and the divergence from the widest read is measured, over half of the judge's pieces. Whatever
+ * changes a little makes all later activations round another way to int8, which alone has a divergence: that
+ * of the smallest unit at 6 bits, a floor that is taken off. What remains is scaled so that units add up to
+ * what the whole model loses, and other widths follow from what it loses at them: a loss goes by the square
+ * of the error, which grows alike in all units as bits are taken away. Losses are added up as if they did
+ * not meet; the plan's own divergence is measured at the end. Losses stay in the
  * file, so that the next budget takes no measuring.
  * What is rounded again with its plan as the aim loses less: `aimed` says how much, from the errors of
  * matrices that were rounded both ways (doc/precision.md).
  * Choice: from the lowest width up, always the step that takes away most loss for a byte. On a convex
- * hull of each unit's points that is optimal but for the last step. */
+ * hull of each unit's points that is optimal but for the last step. An embedding or a head is so large that
+ * its step may never fit once smaller ones were taken, so all widths of the largest two units are tried. */
 #include "src/precision/budget.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 #include "src/base/alloc.h"
 #include "src/base/fail.h"
 
+#define LEAST_SHARE 0.02 /* of what was measured, that is a loss in any case */
 #define KL_STEPS 10 /* halvings in the search for a divergence */
 
 /* Of the loss at 2, 3, 4 and 6 bits, what is left when the weight is rounded for that width. */
@@ -50,7 +56,7 @@ static double total_cost(const struct budget_unit *u, size_t n)
     return sum;
 }
 
-bool budget_choose(struct budget_unit *u, size_t n, int low, int top, double budget)
+static bool climb(struct budget_unit *u, size_t n, int low, int top, double budget)
 {
     for (size_t i = 0; i < n; i++) u[i].at = low;
     double cost = total_cost(u, n);
@@ -74,6 +80,58 @@ bool budget_choose(struct budget_unit *u, size_t n, int low, int top, double bud
         u[best].at = to;
     }
     return false;
+}
+
+/* The unit that costs most of those that are not `but`. */
+static size_t largest(const struct budget_unit *u, size_t n, int top, size_t but)
+{
+    size_t best = but == 0;
+    for (size_t i = 0; i < n; i++)
+        if (i != but && u[i].cost[top] > u[best].cost[top]) best = i;
+    return best;
+}
+
+static struct budget_unit only_at(const struct budget_unit *u, int w)
+{
+    struct budget_unit one = *u;
+    for (int i = 0; i < PLANES_N; i++) {
+        one.cost[i] = u->cost[w];
+        one.loss[i] = u->loss[w];
+    }
+    return one;
+}
+
+bool budget_choose(struct budget_unit *u, size_t n, int low, int top, double budget)
+{
+    if (n < 3) return climb(u, n, low, top, budget);
+    size_t a = largest(u, n, top, n), b = largest(u, n, top, a);
+    struct budget_unit was_a = u[a], was_b = u[b];
+    int best_a = -1, best_b = -1;
+    double least = 0;
+    for (int pair = 0; pair < PLANES_N * PLANES_N; pair++) {
+        int wa = pair / PLANES_N, wb = pair % PLANES_N;
+        if (wa < low || wb < low || wa > top || wb > top) continue;
+        u[a] = only_at(&was_a, wa);
+        u[b] = only_at(&was_b, wb);
+        if (!climb(u, n, low, top, budget)) continue;
+        double loss = 0;
+        for (size_t i = 0; i < n; i++) loss += u[i].loss[u[i].at];
+        if (best_a >= 0 && loss >= least) continue;
+        least = loss;
+        best_a = wa;
+        best_b = wb;
+    }
+    bool fits = best_a >= 0;
+    if (fits) {
+        u[a] = only_at(&was_a, best_a);
+        u[b] = only_at(&was_b, best_b);
+    }
+    climb(u, n, low, top, budget);
+    u[a] = was_a;
+    u[b] = was_b;
+    u[a].at = fits ? best_a : low;
+    u[b].at = fits ? best_b : low;
+    return fits;
 }
 
 /* Whether two names differ only in a and b, which read the same input and are about as sensitive. */
@@ -151,23 +209,54 @@ static enum fk_status set_target(struct budget *b, struct fk_error *err)
     return FK_OK;
 }
 
-/* whole[w]: the loss of all weights at w. */
+/* Which unit costs least. */
+static size_t smallest(const struct budget *b)
+{
+    size_t best = 0;
+    for (size_t i = 1; i < b->n_units; i++)
+        if (b->units[i].cost[b->top] < b->units[best].cost[b->top]) best = i;
+    return best;
+}
+
+/* *kl: of the unit at a width, with all else at the widest. */
+static enum fk_status measure_unit(struct budget *b, size_t unit, int width, double *kl,
+                                   struct fk_error *err)
+{
+    plan_unit(b, unit, width);
+    enum fk_status st = judge_kl(b->judge, b->model, 0, kl, err);
+    plan_unit(b, unit, b->top);
+    return st;
+}
+
+/* Takes the floor off, scales to the whole and fills the other widths. whole[w]: of all weights at w. */
+static void spread_losses(struct budget *b, const double *whole, int at, double floor)
+{
+    double sum = 0, left[PLANES_N] = {0};
+    for (int w = 0; w < b->top; w++) left[w] = fmax(whole[w] - floor, LEAST_SHARE * whole[w]);
+    for (size_t i = 0; i < b->n_units; i++) {
+        double *loss = b->units[i].loss;
+        loss[at] = fmax(loss[at] - floor, LEAST_SHARE * loss[at]);
+        sum += loss[at];
+    }
+    for (size_t i = 0; i < b->n_units && sum > 0 && left[at] > 0; i++) {
+        double share = b->units[i].loss[at] / sum;
+        for (int w = b->top - 1; w >= 0; w--)
+            b->units[i].loss[w] = fmax(share * left[w], b->units[i].loss[w + 1]);
+    }
+}
+
 static enum fk_status measure_units(struct budget *b, const double *whole, struct fk_error *err)
 {
     const struct fk_quantize_params *p = b->params;
-    int at = b->top > 2 ? 2 : b->top - 1;
+    int at = b->top > 1 ? 1 : 0;
+    double floor = 0;
     for (size_t i = 0; i < b->n_units; i++) {
-        struct budget_unit *u = &b->units[i];
         if (p->progress && p->progress(p->progress_arg, "measuring", i, b->n_units))
             return fail(err, FK_ECANCELLED, "cancelled after %zu of %zu measurements", i, b->n_units);
-        plan_unit(b, i, at);
-        TRY(judge_kl(b->judge, b->model, 0, &u->loss[at], err));
-        plan_unit(b, i, b->top);
-        for (int w = 0; w < b->top; w++)
-            if (w != at) u->loss[w] = u->loss[at] * whole[w] / (whole[at] > 0 ? whole[at] : 1);
-        for (int w = b->top - 1; w > 0; w--)
-            if (u->loss[w - 1] < u->loss[w]) u->loss[w - 1] = u->loss[w];
+        TRY(measure_unit(b, i, at, &b->units[i].loss[at], err));
     }
+    if (b->top > 2) TRY(measure_unit(b, smallest(b), b->top - 1, &floor, err));
+    spread_losses(b, whole, at, floor);
     return FK_OK;
 }
 

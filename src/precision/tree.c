@@ -100,6 +100,13 @@ static void fill_leaves(struct tree *t)
     }
 }
 
+static void fill_fine(struct tree *t)
+{
+    float per_step = t->per_step * ((float)TREE_FINE_STEPS / TREE_STEPS);
+    for (int i = 0; i < TREE_FINE_STEPS && t->aim > 2; i++)
+        t->fine[i] = t->level[t->aim][tree_code(t, t->step0 + ((float)i + 0.5f) / per_step)];
+}
+
 /* Where leaves n - 1 and n cost the same. */
 static float border(const struct tree *t, int n)
 {
@@ -133,6 +140,7 @@ void tree_init(struct tree *t, const float level2[4], const float level3[8], con
     cut_leaves(t);
     fill_levels(t);
     fill_leaves(t);
+    fill_fine(t);
 }
 
 void tree_init_default(struct tree *t, int aim)

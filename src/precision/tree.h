@@ -6,6 +6,7 @@
 #include "src/tensor/planes.h"
 
 #define TREE_STEPS 512
+#define TREE_FINE_STEPS 4096
 #define TREE_ALL (-1) /* aim: all widths, with 3 and 4 bits chosen jointly */
 
 /* Levels as numbers in units of a block's scale, rounded to what the tables can hold. */
@@ -22,6 +23,8 @@ struct tree {
     float wide;     /* that range, in widths of the leaf's cell: feedback puts weights beside their cells */
     float step0, per_step;      /* leaf_of[(u - step0) * per_step] */
     uint8_t leaf_of[TREE_STEPS];
+    /* With 6 or 8 bits as the aim: the level of the code of u, for the search of scales. */
+    float fine[TREE_FINE_STEPS];
     struct planes_tables tables; /* unit: of a scale of one */
 };
 
@@ -36,6 +39,12 @@ static inline unsigned tree_leaf(const struct tree *t, float u)
 {
     float x = (u - t->step0) * t->per_step;
     return t->leaf_of[x <= 0 ? 0 : x >= TREE_STEPS - 1 ? TREE_STEPS - 1 : (int)x];
+}
+/* The level of tree_code(u) at 6 or 8 bits where those are the aim, within a sixth of a step of 8 bits. */
+static inline float tree_fine(const struct tree *t, float u)
+{
+    float x = (u - t->step0) * t->per_step * ((float)TREE_FINE_STEPS / TREE_STEPS);
+    return t->fine[x <= 0 ? 0 : x >= TREE_FINE_STEPS - 1 ? TREE_FINE_STEPS - 1 : (int)x];
 }
 /* Nearest codes below a leaf: the 6-bit level to u6, then the 8-bit level to u8. */
 uint8_t tree_refine(const struct tree *t, unsigned leaf, float u6, float u8);

@@ -227,6 +227,23 @@ static void choices_are_the_best_ones(void **state)
     assert_true(u[0].at == 0 && u[1].at == 0 && u[2].at == 0);
 }
 
+/* Small steps first would leave no room for that of a large unit, which takes away more than all of them. */
+static void a_large_unit_gets_its_step(void **state)
+{
+    (void)state;
+    struct budget_unit u[4] = {{{200, 300, 400, 600, 800}, {99, 30, 10, 0.1, 0}, 0},
+                               {{20, 30, 40, 60, 80}, {9, 3, 1, 0.1, 0}, 0},
+                               {{20, 30, 40, 60, 80}, {9, 3, 1, 0.1, 0}, 0},
+                               {{20, 30, 40, 60, 80}, {9, 3, 1, 0.1, 0}, 0}};
+    for (int i = 1; i < 4; i++) { /* for a byte a little more than the large one's step from 4 to 6 bits */
+        u[i].loss[2] = 2.3;
+        u[i].loss[3] = 0.2;
+    }
+    assert_true(budget_choose(u, 4, 1, 4, 720));
+    assert_true(u[0].at == 3);
+    assert_true(u[1].at + u[2].at + u[3].at <= 6);
+}
+
 /* A budget is kept by what a run then reads, and used up to one unit's step. */
 static void budgets_are_kept(void **state)
 {
@@ -312,6 +329,7 @@ int main(void)
         cmocka_unit_test(a_switch_equals_a_fresh_run),
         cmocka_unit_test(the_engine_switches_between_tokens),
         cmocka_unit_test(choices_are_the_best_ones),
+        cmocka_unit_test(a_large_unit_gets_its_step),
         cmocka_unit_test(budgets_are_kept),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
