@@ -47,6 +47,8 @@ def read_imatrix(path):
 
 def quantize_peer(source, imatrix, out, kind):
     import llama_cpp.llama_cpp as L
+    quiet = L.llama_log_callback(lambda *_: None)
+    L.llama_log_set(quiet, None)
     items = read_imatrix(imatrix)
     array = (L.llama_model_imatrix_data * (len(items) + 1))()
     for entry, (name, values) in zip(array, items):
@@ -135,7 +137,7 @@ class Bench:
             out = d / f"plan-{bpw}.gguf"
             self.add(PLAN, f"plan of {bpw}", out, made=lambda: self.quantize(
                 self.source, out, "--bpw", bpw, "--strip", "plan", "--plan",
-                self.quantize(self.planes, self.measured, "--bpw", 4.3)))
+                self.quantize(self.planes, self.measured, "--bpw", a.bpw[-1])))
 
 
 def merge(path, rows):
