@@ -18,6 +18,8 @@ static const struct shape shapes[] = {
     {DT_I8, 8, 1, 48, 48, 32, 0, false, 0},    {DT_F32, 40, 1, 72, 64, 16, 0, true, 0},
     {DT_F16, 16, 1, 72, 64, 16, 33, true, 0},  {DT_I8, 5, 1, 64, 32, 16, 0, true, 0},
     {DT_F32, 7, 7, 16, 16, 256, 100, false, 0},
+    {DT_I8, 6, 2, 192, 128, 16, 40, false, 20}, {DT_I8, 16, 1, 144, 128, 64, 0, true, 0},
+    {DT_I8, 3, 3, 75, 30, 256, 0, false, 0},
 };
 #define N_SHAPES (int)(sizeof shapes / sizeof *shapes)
 
@@ -95,7 +97,7 @@ static void equals_naive(void **state)
         struct story s;
         tell(&l, &shapes[i], 143, &s);
         struct tensor *y = run_in_chunks(&l, &s, 143);
-        double bound = s.kv.dtype == DT_F32 ? 1e-5 : s.kv.dtype == DT_F16 ? 5e-3 : 8e-2;
+        double bound = s.kv.dtype == DT_F32 ? 1e-5 : s.kv.dtype == DT_F16 ? 5e-3 : 6e-2;
         for (int t = 0; t < 143; t++)
             for (int h = 0; h < s.p.n_heads; h++)
                 check_query(&s, t, h, tensor_row_f32(y, t) + h * s.p.v_dim, bound);
