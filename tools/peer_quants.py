@@ -190,7 +190,7 @@ def main():
     ap.add_argument("--name", help="of the model in table and plot")
     ap.add_argument("--windows", type=int, default=16)
     ap.add_argument("--threads", type=int, default=1)
-    ap.add_argument("--bpw", type=lambda s: s.split(","), default=["3.6", "4.3", "4.8", "5.29", "6.16", "6.56", "8.1"],
+    ap.add_argument("--bpw", type=lambda s: s.split(","), default=["3.6", "4.3", "5.26", "6.13"],
                     help="of plans")
     ap.add_argument("--raw", action="store_true")
     ap.add_argument("--csv", type=Path)
