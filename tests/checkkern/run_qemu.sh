@@ -17,7 +17,7 @@ cd "$root"
 flags="-std=gnu11 -O2 -D_GNU_SOURCE -I. -Iinclude -ffp-contract=off -fno-math-errno -Wall -Wextra
  -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes"
 objects=
-for file in src/kernels/*.c src/kernels/ref/*.c src/kernels/arm/*.c src/tensor/*.c \
+for file in src/kernels/*.c src/kernels/ref/*.c src/kernels/arm/*.c src/tensor/*.c src/base/crc32c.c \
     tests/checkkern/*.c; do
     case $file in
     *_dotprod.c) isa=-march=armv8.2-a+dotprod ;;

@@ -136,7 +136,7 @@ class Repl(Case):
         t.wait(r"tokens")
         t.prompt()
         t.type("/regen\r")
-        t.wait("same reply")
+        t.wait("always the same")
         t.wait(r"tokens")
         t.prompt()
         path = self.dir / "talk.json"
