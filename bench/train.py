@@ -20,7 +20,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
-STEPS, BATCH, SEQUENCES, PROMPT, REPLY = 8, 2048, 64, 16, 128
+STEPS, BATCH, SEQUENCES, PROMPT, REPLY = 24, 2048, 64, 16, 128
 THINKER = json.loads((ROOT / "recipes/thinker.json").read_text())["model"]
 DENSE = {"vocab": 448, "context": 1024, "embd": 512, "layers": 11, "dense_layers": 11, "ff": 1536, "heads": 8,
          "nope_dim": 32, "rope_dim": 16, "v_dim": 32, "q_rank": 128, "kv_rank": 64}
