@@ -125,16 +125,22 @@ INLINE void fill_q5_k(struct super *s, const uint8_t *const row[16], size_t at)
     }
 }
 
+/* Half i of 16 rows' superblocks as words of four weights: v[16] their low bits, h[8] the high ones. */
+INLINE void words_q6_k(const uint8_t *const row[16], size_t at, int i, __m512i v[16], __m512i h[8])
+{
+    size_t ql = at + offsetof(struct block_q6_k, ql) + 64 * (size_t)i;
+    transpose8(row, ql, v);
+    transpose8(row, ql + 32, v + 8);
+    transpose8(row, at + offsetof(struct block_q6_k, qh) + 32 * (size_t)i, h);
+}
+
 INLINE void fill_q6_k(struct super *s, const uint8_t *const row[16], size_t at)
 {
     const __m512i low = bytes_of(15), six = bytes_of(63);
     UNROLL
     for (int i = 0; i < 2; i++) {
         __m512i v[16], h[8];
-        size_t ql = at + offsetof(struct block_q6_k, ql) + 64 * (size_t)i;
-        transpose8(row, ql, v);
-        transpose8(row, ql + 32, v + 8);
-        transpose8(row, at + offsetof(struct block_q6_k, qh) + 32 * (size_t)i, h);
+        words_q6_k(row, at, i, v, h);
         UNROLL
         for (int c = 0; c < 8; c++) {
             __m512i q[4] = {choose(low, v[c], shift_right(h[c], -4)),
@@ -481,10 +487,7 @@ INLINE void few_q6_k(struct dots *r, const uint8_t *const row[16], size_t at, co
     UNROLL
     for (int i = 0; i < 2; i++) {
         __m512i v[16], h[8];
-        size_t ql = at + offsetof(struct block_q6_k, ql) + 64 * (size_t)i;
-        transpose8(row, ql, v);
-        transpose8(row, ql + 32, v + 8);
-        transpose8(row, at + offsetof(struct block_q6_k, qh) + 32 * (size_t)i, h);
+        words_q6_k(row, at, i, v, h);
         UNROLL
         for (int e = 0; e < 8; e++) { /* groups of 16: 4 words each */
             __m512i p[TOKENS], sc[4];
