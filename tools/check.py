@@ -85,7 +85,8 @@ def cpu_masks():
     if "asimd" in flags:
         return ["ref", "neon"]
     ladder = [("avx2", {"avx2", "fma", "f16c"}), ("avx512", {"avx512bw", "avx512vl", "avx512dq"}),
-              ("avx512vnni", {"avx512_vnni"}), ("avx512bf16", {"avx512_bf16"})]
+              ("avx512vnni", {"avx512_vnni"}), ("avx512bf16", {"avx512_bf16"}),
+              ("amx", {"amx_int8"})]
     masks = ["ref"]
     for name, needs in ladder:
         if not needs <= flags:

@@ -5,8 +5,13 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
-/* Which register files the system saves: bits 1, 2 SSE and AVX; 5, 6, 7 the AVX-512 state. */
+/* Which register files the system saves: bits 1, 2 SSE and AVX; 5, 6, 7 the AVX-512 state;
+ * 17, 18 the tiles. */
 static uint64_t saved_state(void)
 {
     uint32_t lo, hi;
@@ -14,12 +19,23 @@ static uint64_t saved_state(void)
     return (uint64_t)hi << 32 | lo;
 }
 
+/* The tile registers (8 KB) are saved only for processes that ask; Linux 5.16 and later. */
+static bool may_use_tiles(void)
+{
+#if defined(__linux__) && defined(SYS_arch_prctl)
+    enum { REQUEST_FEATURE = 0x1023, TILE_DATA = 18 };
+    return syscall(SYS_arch_prctl, REQUEST_FEATURE, TILE_DATA) == 0;
+#else
+    return false;
+#endif
+}
+
 uint32_t cpu_detect(void)
 {
-    uint32_t a, b, c, d, c1, b7, c7, a71, flags = 0;
+    uint32_t a, b, c, d, c1, b7, c7, d7, a71, flags = 0;
     if (!__get_cpuid(1, &a, &b, &c1, &d)) return 0;
     if (!(c1 & bit_OSXSAVE) || !(c1 & bit_AVX)) return 0;
-    if (!__get_cpuid_count(7, 0, &a, &b7, &c7, &d)) return 0;
+    if (!__get_cpuid_count(7, 0, &a, &b7, &c7, &d7)) return 0;
     uint64_t state = saved_state();
     uint32_t n_leaves = a;
     if ((state & 0x06) == 0x06 && (c1 & bit_FMA) && (c1 & bit_F16C) && (b7 & bit_AVX2) &&
@@ -32,6 +48,9 @@ uint32_t cpu_detect(void)
     if ((flags & CPU_VNNI) && n_leaves >= 1 && __get_cpuid_count(7, 1, &a71, &b, &c, &d) &&
         (a71 & 1u << 5))
         flags |= CPU_AVX512BF16;
+    uint32_t tiles = 1u << 24 | 1u << 25; /* AMX-TILE, AMX-INT8 */
+    if ((flags & CPU_AVX512BF16) && (d7 & tiles) == tiles && (state >> 17 & 3) == 3 && may_use_tiles())
+        flags |= CPU_AMX;
     return flags;
 }
 
@@ -66,6 +85,7 @@ static const struct {
     {"avx512", CPU_AVX2 | CPU_AVX512},
     {"avx512vnni", CPU_AVX2 | CPU_AVX512 | CPU_VNNI},
     {"avx512bf16", CPU_AVX2 | CPU_AVX512 | CPU_VNNI | CPU_AVX512BF16},
+    {"amx", CPU_AVX2 | CPU_AVX512 | CPU_VNNI | CPU_AVX512BF16 | CPU_AMX},
     {"neon", CPU_NEON},
     {"dotprod", CPU_NEON | CPU_DOTPROD},
     {"i8mm", CPU_NEON | CPU_DOTPROD | CPU_I8MM},

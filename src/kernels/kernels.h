@@ -156,12 +156,14 @@ enum cpu_flag {
     CPU_AVX512 = 1 << 1,     /* F, BW, VL, DQ, CD */
     CPU_VNNI = 1 << 2,       /* AVX512 VNNI (and VBMI) */
     CPU_AVX512BF16 = 1 << 3,
+    CPU_AMX = 1 << 7,        /* AMX-TILE and AMX-INT8, and the system lets this process use them */
     CPU_NEON = 1 << 4,       /* AArch64 baseline */
     CPU_DOTPROD = 1 << 5,
     CPU_I8MM = 1 << 6,
 };
 uint32_t cpu_detect(void);
-/* Masks downwards: "ref", "avx2", "avx512", "avx512vnni", "avx512bf16", "neon", "dotprod", "i8mm".
+/* Masks downwards: "ref", "avx2", "avx512", "avx512vnni", "avx512bf16", "amx", "neon", "dotprod",
+ * "i8mm".
  * False for an unknown name. A name above what the CPU has gives what it has. */
 bool cpu_mask_by_name(const char *name, uint32_t detected, uint32_t *flags);
 const char *cpu_flags_name(uint32_t flags);

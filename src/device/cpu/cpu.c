@@ -55,7 +55,7 @@ enum fk_status device_cpu_create(struct device **out, const struct device_params
     bool is_named = mask && mask[0];
     if (is_named && !cpu_mask_by_name(mask, detected, &flags))
         return fail(err, FK_EINVAL, "no CPU mask is called '%s'; there are ref, avx2, avx512, "
-                    "avx512vnni, avx512bf16, neon, dotprod and i8mm", mask);
+                    "avx512vnni, avx512bf16, amx, neon, dotprod and i8mm", mask);
 
     struct cpu *c = mem_zalloc(sizeof *c, MEM_ENGINE);
     if (!c) return fail_nomem(err, sizeof *c, "the CPU device");

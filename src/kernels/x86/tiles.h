@@ -32,11 +32,12 @@ struct ahead {
 
 enum { TILE_TOKENS = 8 }; /* of one pass over a tile */
 
-/* Every pass of tokens fetches its share, so that memory works while numbers are multiplied. */
-INLINE struct ahead ahead_of(const struct span *c, const uint8_t *next, int64_t token)
+/* Every pass of tokens, pass of them each, fetches its share, so that memory works while numbers are
+ * multiplied. */
+INLINE struct ahead ahead_of(const struct span *c, const uint8_t *next, int64_t token, int pass)
 {
-    int64_t n_passes = (c->n_x + TILE_TOKENS - 1) / TILE_TOKENS, n = (15 + n_passes) / n_passes;
-    int64_t r = token / TILE_TOKENS * n;
+    int64_t n_passes = (c->n_x + pass - 1) / pass, n = (15 + n_passes) / n_passes;
+    int64_t r = token / pass * n;
     if (r + n > 16) n = r < 16 ? 16 - r : 0;
     return (struct ahead){next + (size_t)r * c->w_row_bytes, n};
 }

@@ -205,7 +205,7 @@ INLINE void mul_tile(struct type t, const struct span *c, const uint8_t *const r
     int64_t i = 0;
 #define TOKENS_OF(n)                                                                               \
     for (; i + n <= c->n_x; i += n)                                                                \
-        mul_tokens(t, tile, c, ahead_of(c, next, i), c->x + (size_t)i * c->x_row_bytes, n,         \
+        mul_tokens(t, tile, c, ahead_of(c, next, i, TOKENS), c->x + (size_t)i * c->x_row_bytes, n,         \
                    y + (size_t)i * c->y_stride);
     TOKENS_OF(8)
     TOKENS_OF(4)
