@@ -23,7 +23,9 @@ struct fk_model_params {
     int container_only;        /* parse and check the file, but build no model: inspect uses it */
     fk_progress_fn progress;   /* may be NULL */
     void *progress_arg;
-    void *reserved[8];         /* zero */
+    const char *lora;          /* a low-rank adapter's GGUF file, added to the weights as they are read;
+                                * NULL: none */
+    void *reserved[7];         /* zero */
 };
 FK_API void fk_model_default_params(struct fk_model_params *p);
 

@@ -13,7 +13,7 @@ enum fk_train_event_kind {
     FK_TRAIN_NOTE,     /* text: one sentence */
     FK_TRAIN_STEP,     /* the numbers below, after every step */
     FK_TRAIN_PAGE,     /* text: path of the page, which was just written */
-    FK_TRAIN_END,      /* the same, once, when the model stands */
+    FK_TRAIN_END,      /* the same, once, when the model stands; text: its name in out_dir */
     FK_TRAIN_EVAL      /* the same and n_done of n_all: between the replies of an evaluation */
 };
 
@@ -44,7 +44,10 @@ struct fk_train_params {
     const char *recipe;    /* path of a JSON file; doc/train.md */
     const char *out_dir;   /* made if absent: fresh.gguf, ckpt-*.fikr, run.jsonl,
                             * run.html, model.gguf, card.md */
-    const char *data_dir;  /* lists for the family "outside" (fikr/grade.h); NULL: built in */
+    const char *data_dir;  /* lists for the family "outside" (fikr/grade.h); NULL: built in. With
+                            * "lora": word problems, and needed */
+    const char *base;      /* of a recipe with "lora": the model that is adapted, a GGUF file of any type
+                            * or a safetensors folder (converted to out_dir/base.gguf); else NULL */
     const char *init;      /* F32 GGUF or checkpoint of the same shape to begin from; NULL: random */
     int resume;            /* go on from the newest valid checkpoint in out_dir */
     int n_threads;         /* 0: all usable cores */
@@ -53,11 +56,11 @@ struct fk_train_params {
     int64_t max_steps;     /* stop (with a checkpoint) after so many of this start; 0: never */
     fk_train_event_fn event;
     void *event_arg;
-    void *reserved[8];
+    void *reserved[7];
 };
 void fk_train_default_params(struct fk_train_params *p);
 
-/* Runs the recipe to its end and exports out_dir/model.gguf (F16) with a
+/* Runs the recipe to its end and exports out_dir/model.gguf (F16; adapters: adapter.gguf, F32) with a
  * card of what it is, how good and at what cost. Without resume, a folder that holds
  * checkpoints is refused with FK_ESTATE. A checkpoint that cannot be written is a note, not an end. */
 enum fk_status fk_train(const struct fk_train_params *p, struct fk_error *err);

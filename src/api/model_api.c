@@ -6,6 +6,7 @@
 #include "src/base/fail.h"
 #include "src/base/map.h"
 #include "src/base/sha256.h"
+#include "src/model/adapter.h"
 
 void fk_model_default_params(struct fk_model_params *p)
 {
@@ -71,6 +72,7 @@ enum fk_status fk_model_open(fk_model **out, const char *path, const struct fk_m
     } else {
         TRY_GOTO(model_open(&m->model, path, true, err), fail);
         m->gguf = m->model->gguf;
+        if (params && params->lora) TRY_GOTO(model_add_adapter(m->model, params->lora, err), fail);
         m->tokenizer = m->model->tokenizer;
     }
     TRY_GOTO(read_texts(m, err), fail);

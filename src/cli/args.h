@@ -41,7 +41,7 @@ struct args {
     int n_operands;
     bool help, json;
 
-    const char *model;
+    const char *model, *lora;
     int threads, ctx;
     const char *cpu;
     enum fk_kv_type kv;

@@ -11,7 +11,11 @@
 /* name, alias, kind, field, given, min, max, choices, value, help, verbs */
 const struct arg_spec arg_specs[] = {
     {"--model", "-m", ARG_STRING, AT(model), 0, 0, 0, NULL, "MODEL",
-     "a file, or the name of a pulled model (smollm2)", MODEL},
+     "a file, or the name of a pulled model (smollm2); train: what adapters are trained over, of a "
+     "recipe with lora", MODEL | VERB_TRAIN},
+    {"--lora", NULL, ARG_STRING, AT(lora), 0, 0, 0, NULL, "FILE",
+     "a low-rank adapter (GGUF) that is added to the model as it runs; convert: merged into OUT",
+     ENGINE | VERB_CONVERT},
     {"--prompt", "-p", ARG_STRING, AT(prompt), 0, 0, 0, NULL, "TEXT",
      "answer this and end; standard input is not read", VERB_RUN},
     {"--tokens", "-n", ARG_INT, AT(n_tokens), 0, 1, 1 << 24, NULL, "N",

@@ -247,7 +247,7 @@ static enum fk_status prepare(struct bench *b, struct opened *o, struct fk_error
         return fail(err, FK_EINVAL, "--%s has %zu numbers; at most %d are allowed",
                     a->batch.n > MAX_BATCHES ? "batch" : "ctx-depth",
                     a->batch.n > MAX_BATCHES ? a->batch.n : a->depths.n, MAX_BATCHES);
-    TRY(opened_model(o, a->model, false, err));
+    TRY(opened_model(o, a->model, a->lora, false, err));
     b->model = o->model;
     ban_end_tokens(b);
     opened_params(a, &p);

@@ -77,7 +77,7 @@ static enum fk_status open_engine(struct eval *e, struct fk_error *err)
     const struct args *a = e->args;
     struct fk_engine_params p;
     struct fk_model_info m;
-    TRY(opened_model(&e->opened, a->model, false, err));
+    TRY(opened_model(&e->opened, a->model, a->lora, false, err));
     TRY(fk_model_get_info(e->opened.model, &m));
     opened_params(a, &p);
     if (!p.n_ctx) p.n_ctx = m.n_ctx_train && m.n_ctx_train < 1024 ? m.n_ctx_train : 1024;

@@ -30,7 +30,7 @@ int cmd_fit(const struct args *a)
     struct fk_error err = {0};
     struct fk_engine_params p;
     struct fk_fit f;
-    if (opened_model(&o, a->n_operands ? a->operands[0] : a->model, false, &err))
+    if (opened_model(&o, a->n_operands ? a->operands[0] : a->model, a->lora, false, &err))
         return term_complain(&err);
     opened_params(a, &p);
     int code;

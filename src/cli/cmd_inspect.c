@@ -226,9 +226,9 @@ static json_t *types_json(const fk_model *m)
 static enum fk_status open_any(struct opened *o, const char *name, struct fk_error *why,
                                struct fk_error *err)
 {
-    enum fk_status st = opened_model(o, name, false, why);
+    enum fk_status st = opened_model(o, name, NULL, false, why);
     if (st == FK_OK) why->message[0] = 0;
-    return st ? opened_model(o, name, true, err) : FK_OK;
+    return st ? opened_model(o, name, NULL, true, err) : FK_OK;
 }
 
 static enum fk_status check(const char *path, struct fk_check_report *r, struct fk_error *err)

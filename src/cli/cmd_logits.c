@@ -77,7 +77,7 @@ int cmd_logits(const struct args *a)
     struct fk_engine_params p;
     enum fk_status st;
     TRY_GOTO(check(a, &err), done);
-    TRY_GOTO(opened_model(&o, a->model, false, &err), done);
+    TRY_GOTO(opened_model(&o, a->model, a->lora, false, &err), done);
     opened_params(a, &p);
     if (!a->kv_given) p.kv_type = FK_KV_F32;
     if (!a->ctx) p.n_ctx = a->ids.n < 15 ? 16 : (int)a->ids.n + 1;

@@ -206,7 +206,7 @@ static enum fk_status run(struct judge *j, struct opened *o, struct fk_error *er
     struct fk_engine_params p;
     if (!a->file) return fail(err, FK_EINVAL, "perplexity needs -f FILE, the text to judge by");
     if (j->n_ctx < 4) return fail(err, FK_EINVAL, "--ctx is %zu; a window needs 4", j->n_ctx);
-    TRY(opened_model(o, a->model, false, err));
+    TRY(opened_model(o, a->model, a->lora, false, err));
     j->model = o->model;
     j->n_vocab = (size_t)fk_n_vocab(o->model);
     j->first = j->n_ctx / 2;

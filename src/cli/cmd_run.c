@@ -129,7 +129,7 @@ static int run_once(const struct args *a)
         goto done;
     }
     TRY_GOTO(read_prompt(a, &prompt, &err), done);
-    TRY_GOTO(opened_model(&o, a->model, false, &err), done);
+    TRY_GOTO(opened_model(&o, a->model, a->lora, false, &err), done);
     TRY_GOTO(make_ids(a, o.model, &prompt, &ids, &n_ids, &opens_thinking, &err), done);
     opened_params(a, &ep);
     TRY_GOTO(opened_engine(&o, &ep, &err), done);

@@ -108,7 +108,7 @@ int cmd_tokenize(const struct args *a)
     struct fk_error err = {0};
     struct buf in;
     int code = 1;
-    if (opened_model(&o, a->model, false, &err)) return term_complain(&err);
+    if (opened_model(&o, a->model, NULL, false, &err)) return term_complain(&err);
     buf_init(&in, 0, MEM_CLI);
     enum fk_status st = fileio_read_stdin(&in, &err);
     if (!st)

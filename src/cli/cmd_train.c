@@ -4,7 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "src/base/alloc.h"
 #include "src/base/clock.h"
+#include "src/cli/models.h"
 #include "src/cli/signals.h"
 #include "src/cli/term.h"
 #include "src/cli/train_link.h"
@@ -16,7 +18,7 @@ struct view {
     double shown;
     bool quiet, watch; /* watch: the page is to be opened */
     struct fk_train_event last; /* its texts are copies */
-    char currency[16];
+    char currency[16], product[32];
 };
 
 /* Cost so far, an estimate: "0.02 USD", "2e-05 USD". */
@@ -67,6 +69,7 @@ static int on_event(void *arg, const struct fk_train_event *e)
         v->last = *e;
         snprintf(v->currency, sizeof v->currency, "%s", e->currency);
         v->last.currency = v->currency;
+        if (e->kind == FK_TRAIN_END) snprintf(v->product, sizeof v->product, "%s", e->text);
         v->last.stage = v->last.text = "";
         if (e->kind == FK_TRAIN_STEP) show_step(v, e);
     } else if (e->kind == FK_TRAIN_EVAL) {
@@ -110,12 +113,18 @@ int cmd_train(const struct args *a)
     struct fk_error err = {0};
     struct view v = {.quiet = a->json, .watch = a->watch};
     const struct train_link *link;
-    if (train_link_open(&link, &err)) return term_complain(&err);
+    char *base = NULL; /* the name of a model, or a path */
+    if (a->model && models_base(a->model, &base, &err)) return term_complain(&err);
+    if (train_link_open(&link, &err)) {
+        mem_free(base);
+        return term_complain(&err);
+    }
     link->default_params(&p);
     bar_init(&v.bar);
     p.recipe = a->operands[0];
     p.out_dir = a->out ? a->out : "train-out";
     p.data_dir = a->data;
+    p.base = base;
     p.init = a->init;
     p.resume = a->resume;
     p.n_threads = a->threads;
@@ -126,9 +135,10 @@ int cmd_train(const struct args *a)
     p.event_arg = &v;
     enum fk_status st = link->train(&p, &err);
     bar_fini(&v.bar);
+    mem_free(base);
     if (st) return term_complain(&err);
     if (a->json) return report(&v, p.out_dir);
-    printf("%s/model.gguf: %" PRId64 " steps, %.1f M tokens, loss %.4f", p.out_dir, v.last.step,
+    printf("%s/%s: %" PRId64 " steps, %.1f M tokens, loss %.4f", p.out_dir, v.product, v.last.step,
            (double)v.last.n_tokens / 1e6, v.last.loss);
     if (v.last.accuracy >= 0) printf(", right on the dev set %.1f%%", 100 * v.last.accuracy);
     printf("\n%.2f CPU-hours, about %.3g kWh and %.2g %s; %s/run.html, %s/card.md\n",

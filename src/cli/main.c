@@ -55,7 +55,8 @@ static const struct verb verbs[] = {
      "recognises the puzzle in each prompt and says whether the reply is right.", cmd_puzzles},
     {"train", VERB_TRAIN, "RECIPE", 1, 1, "train a model by a recipe",
      "Makes a model of random numbers and trains it on puzzles, as the recipe says; every value in "
-     "use is printed first. The folder --out gets checkpoints, run.jsonl and at the end model.gguf. "
+     "use is printed first. The folder --out gets checkpoints, run.jsonl and at the end model.gguf. A "
+     "recipe with lora trains adapters over the model -m on word problems and ends in adapter.gguf. "
      "Ctrl-C writes a checkpoint; --resume goes on from it.", cmd_train},
 };
 static const size_t n_verbs = sizeof verbs / sizeof verbs[0];

@@ -122,7 +122,15 @@ enum fk_status models_find(const char *name, char **path, struct fk_error *err)
                 "fetches one to begin with", name, DEFAULT_MODEL);
 }
 
-enum fk_status opened_model(struct opened *o, const char *name, bool container_only,
+enum fk_status models_base(const char *name, char **path, struct fk_error *err)
+{
+    struct stat st;
+    if (stat(name, &st) || !S_ISDIR(st.st_mode)) return models_find(name, path, err);
+    *path = mem_strdup(name, MEM_CLI);
+    return *path ? FK_OK : fail_nomem(err, strlen(name), "a path");
+}
+
+enum fk_status opened_model(struct opened *o, const char *name, const char *lora, bool container_only,
                             struct fk_error *err)
 {
     memset(o, 0, sizeof *o);
@@ -132,6 +140,7 @@ enum fk_status opened_model(struct opened *o, const char *name, bool container_o
     fk_model_default_params(&p);
     bar_init(&bar);
     p.container_only = container_only;
+    p.lora = lora;
     p.progress = bar_update;
     p.progress_arg = &bar;
     enum fk_status st = fk_model_open(&o->model, o->path, &p, err);

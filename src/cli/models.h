@@ -14,18 +14,21 @@
  * data, else DEFAULT_MODEL. */
 enum fk_status models_find(const char *name, char **path, struct fk_error *err);
 
+/* The same for what adapters are trained over, which may be a folder of safetensors too. */
+enum fk_status models_base(const char *name, char **path, struct fk_error *err);
+
 /* The i-th folder of models, NULL after the last: $FIKR_MODELS, the user's data folder, then
  * ../.cache/models beside the program (where `make chat` puts its model). pull writes into the
  * first. Yours (mem_free). */
 char *models_dir(int i);
 
-/* A model and an engine on it, as the options of the verb ask. */
+/* A model (lora: NULL, or the file of an adapter to it) and an engine on it, as the options of the verb ask. */
 struct opened {
     char *path;
     fk_model *model;
     fk_engine *engine;
 };
-enum fk_status opened_model(struct opened *o, const char *name, bool container_only,
+enum fk_status opened_model(struct opened *o, const char *name, const char *lora, bool container_only,
                             struct fk_error *err);
 void opened_params(const struct args *a, struct fk_engine_params *p);
 enum fk_status opened_engine(struct opened *o, const struct fk_engine_params *p,

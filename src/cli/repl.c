@@ -276,7 +276,7 @@ static enum fk_status begin(struct repl *r, struct fk_error *err)
     const struct args *a = r->args;
     if (a->system) TRY(fileio_check_text("--system", a->system, strlen(a->system), err));
     TRY(talk_template(a->chat_template, &r->template_text, err));
-    TRY(opened_model(&r->opened, a->model, false, err));
+    TRY(opened_model(&r->opened, a->model, a->lora, false, err));
     opened_params(a, &r->engine_params);
     answer_params(a, r->opened.model, &r->params);
     TRY(repl_open_session(r, err));

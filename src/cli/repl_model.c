@@ -96,7 +96,7 @@ static enum fk_status change(struct repl *r, const char *name, struct fk_error *
 {
     struct opened next = {0}, before = r->opened;
     fk_session *old_session = r->session;
-    TRY(opened_model(&next, name, false, err));
+    TRY(opened_model(&next, name, NULL, false, err));
     struct fk_sampling old_sampling = r->params.sampling;
     struct fk_session_params as_next;
     answer_params(r->args, next.model, &as_next);

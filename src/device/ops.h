@@ -125,6 +125,10 @@ struct device_ops {
     /* Products of int8 a second that all threads do together for about `seconds` when they do
      * nothing else: what a prefill is compared with. May be absent. */
     double (*int8_rate)(struct device *d, double seconds);
+    /* Rows [first, first + n_rows) of a weight as floats [n_rows, n_cols], as the products read them
+     * (planes at `bits`). From any number of threads at once. May be absent. */
+    void (*weight_rows)(const struct device *d, const struct tensor *w, int64_t mat, int64_t first,
+                        int64_t n_rows, int bits, float *out);
     /* Runs chunks on the device's host threads, the caller among them. May be absent. */
     void (*parallel)(struct device *d, device_chunk_fn fn, void *arg, int64_t n_chunks);
     void (*destroy)(struct device *d);
@@ -142,6 +146,10 @@ int device_n_threads(const struct device *d);
 /* Calls fn once for every chunk in [0, n_chunks), on the device's threads where it lends them.
  * Never from within an op or another chunk. */
 void device_parallel(struct device *d, device_chunk_fn fn, void *arg, int64_t n_chunks);
+/* Matrices [mat, mat + n_mats) of a weight as floats without gaps, on the device's threads.
+ * FK_EUNSUPPORTED where the device does not read weights of this type. */
+enum fk_status device_read_weight(struct device *d, const struct tensor *w, int64_t mat, int64_t n_mats,
+                                  int bits, float *out, struct fk_error *err);
 const char *device_isa(const struct device *d); /* "avx2", "avx512vnni", ... as chosen */
 /* One sentence once an op had to fall back to the CPU, else NULL. Valid until destroy. */
 const char *device_note(const struct device *d);
@@ -187,7 +195,8 @@ struct tensor *op_columns(struct ops *o, const struct tensor *x, int n_heads, in
 struct tensor *op_embed(struct ops *o, const struct tensor *w, float scale);
 struct tensor *op_matmul(struct ops *o, const struct tensor *w, const struct tensor *bias,
                          const struct tensor *x);
-/* Several matrices that read the same x (q k v; gate up): x is quantized once, one barrier. */
+/* Several matrices that read the same x (q k v; gate up): x is quantized once, one barrier. A weight
+ * that carries an adapter gives W x + scale B (A x). */
 void op_matmul_many(struct ops *o, int n, const struct tensor *const w[],
                     const struct tensor *const bias[], const struct tensor *x,
                     struct tensor *out[]);

@@ -45,6 +45,28 @@ struct tensor *op_embed(struct ops *o, const struct tensor *w, float scale)
     return ops_run(o, &c) ? out : NULL;
 }
 
+/* out[i] += scale B (A x) of the weights that carry an adapter, as ops of their own: so a recorder
+ * sees them, and the frozen matrix and the adapter never meet in one sum. */
+static void add_adapters(struct ops *o, int n, const struct tensor *const w[], const struct tensor *x,
+                         struct tensor *out[])
+{
+    const struct tensor *a[OP_MAX_OUT];
+    struct tensor *low[OP_MAX_OUT];
+    int of[OP_MAX_OUT], n_adapted = 0;
+    for (int i = 0; i < n; i++) {
+        if (!w[i]->adapter) continue;
+        a[n_adapted] = w[i]->adapter->a;
+        of[n_adapted++] = i;
+    }
+    if (!n_adapted) return;
+    op_matmul_many(o, n_adapted, a, NULL, x, low);
+    for (int k = 0; k < n_adapted; k++) {
+        const struct tensor_adapter *ad = w[of[k]]->adapter;
+        struct tensor *more = op_matmul(o, ad->b, NULL, op_scale(o, low[k], ad->scale));
+        out[of[k]] = op_add(o, out[of[k]], more);
+    }
+}
+
 void op_matmul_many(struct ops *o, int n, const struct tensor *const w[],
                     const struct tensor *const bias[], const struct tensor *x,
                     struct tensor *out[])
@@ -68,6 +90,7 @@ void op_matmul_many(struct ops *o, int n, const struct tensor *const w[],
     }
     if (!ops_run(o, &c)) return;
     for (int i = 0; i < n; i++) out[i] = c.out[i];
+    add_adapters(o, n, w, x, out);
 }
 
 struct tensor *op_matmul(struct ops *o, const struct tensor *w, const struct tensor *bias,

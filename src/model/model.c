@@ -43,6 +43,7 @@ void model_close(struct model **m)
 {
     if (!*m) return;
     tokenizer_destroy(&(*m)->tokenizer);
+    gguf_close(&(*m)->adapter_gguf);
     gguf_close(&(*m)->gguf);
     arena_fini(&(*m)->memory);
     mem_free(*m);
@@ -88,6 +89,8 @@ enum fk_status model_step(const struct model *m, struct ops *o, const struct bat
     enum fk_status st = ops_status(o, err);
     if (gguf_failed(m->gguf))
         return fail(err, FK_EGONE, "%s was cut while it was being read", gguf_path(m->gguf));
+    if (m->adapter_gguf && gguf_failed(m->adapter_gguf))
+        return fail(err, FK_EGONE, "%s was cut while it was being read", gguf_path(m->adapter_gguf));
     if (st != FK_OK) return st;
     for (int i = 0; i < batch->n_out; i++) {
         if (all_finite(tensor_row_f32(t, i), (size_t)t->n_cols)) continue;

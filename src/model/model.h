@@ -75,6 +75,8 @@ struct model_planes {
 struct model {
     struct model_config config;
     struct gguf *gguf;                 /* owned: the file stays mapped */
+    struct gguf *adapter_gguf;         /* owned; NULL: no adapter */
+    struct model_adapter *adapters;    /* adapter.h; in the order of tying, newest first */
     struct tokenizer *tokenizer;       /* owned; NULL when opened without vocabulary */
     struct tensor *tok_embd, *output_norm, *output; /* output == tok_embd when tied */
     struct model_layer *layers;        /* [n_layers] */

@@ -18,6 +18,7 @@ struct experts_job {
     int32_t *pair_of;            /* [n_tokens * n_used] */
     const float *dout;
     float *x, *dy, *g, *u, *h, *e, *dg, *du, *dx;
+    const float *w[3]; /* gate, up, down as floats: [n_experts] matrices without gaps */
     float *dw; /* of weights [n_tokens, n_used], or NULL */
     float *to; /* of x */
     bool to_is_new;
@@ -106,9 +107,9 @@ static void scatter_rows(void *arg, int64_t first, int64_t end)
     }
 }
 
-static const float *mat(const struct tensor *w, int64_t e)
+static const float *mat(const struct experts_job *j, int i, int64_t e)
 {
-    return (const float *)(const void *)((const char *)w->data + (size_t)e * w->mat_bytes);
+    return j->w[i] + e * j->d * j->ff;
 }
 
 static struct gemm times(const float *a, int64_t m, int64_t k, const float *w, int64_t n, float *c)
@@ -139,26 +140,24 @@ static void add_lane(struct gemm_list *l, struct gemm g)
 
 static void forward_again(const struct experts_job *j, struct gemm_list *l)
 {
-    const struct tensor *const *w = j->call->w;
     for (int64_t e = 0; e < j->n_experts; e++) {
         int64_t p = j->first[e], n = j->first[e + 1] - p;
         if (!n) continue;
-        add_lane(l, times_t(j->x + p * j->d, n, j->d, mat(w[0], e), j->ff, j->g + p * j->ff));
-        add_lane(l, times_t(j->x + p * j->d, n, j->d, mat(w[1], e), j->ff, j->u + p * j->ff));
-        add_lane(l, times(j->dy + p * j->d, n, j->d, mat(w[2], e), j->ff, j->e + p * j->ff));
+        add_lane(l, times_t(j->x + p * j->d, n, j->d, mat(j, 0, e), j->ff, j->g + p * j->ff));
+        add_lane(l, times_t(j->x + p * j->d, n, j->d, mat(j, 1, e), j->ff, j->u + p * j->ff));
+        add_lane(l, times(j->dy + p * j->d, n, j->d, mat(j, 2, e), j->ff, j->e + p * j->ff));
     }
 }
 
 static void backward(const struct experts_job *j, struct gemm_list *l, float *const dw[3])
 {
-    const struct tensor *const *w = j->call->w;
     int64_t d = j->d, ff = j->ff;
     for (int64_t e = 0; e < j->n_experts; e++) {
         int64_t p = j->first[e], n = j->first[e + 1] - p, m = e * d * ff;
         const float *x = j->x + p * d, *dg = j->dg + p * ff, *du = j->du + p * ff;
         if (!n) continue;
-        add_lane(l, times(dg, n, ff, mat(w[0], e), d, j->dx + p * d));
-        struct gemm second = times(du, n, ff, mat(w[1], e), d, j->dx + p * d);
+        add_lane(l, times(dg, n, ff, mat(j, 0, e), d, j->dx + p * d));
+        struct gemm second = times(du, n, ff, mat(j, 1, e), d, j->dx + p * d);
         second.beta = 1;
         gemm_list_add(l, &second);
         if (dw[0]) add_lane(l, outer(dg, ff, x, d, n, dw[0] + m));
@@ -178,9 +177,7 @@ TAPE_GRAD(experts)
                             .dout = tape_grad_of(t, call->out[0])};
     float *dw[3];
     for (int i = 0; i < 3; i++) {
-        if (call->w[i]->dtype != DT_F32)
-            return fail(err, FK_EUNSUPPORTED, "no gradient through experts of type %s",
-                        dtype_name(call->w[i]->dtype));
+        j.w[i] = tape_weight(t, call, i, &st, err);
         dw[i] = tape_param_grad(t, call->w[i]);
     }
     if (call->out[0]->n_cols != j.d)

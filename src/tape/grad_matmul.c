@@ -5,13 +5,6 @@
 #include <string.h>
 #include "src/tape/tape_impl.h"
 
-static enum fk_status need_f32(const struct tensor *w, struct fk_error *err)
-{
-    if (w->dtype == DT_F32 && w->row_bytes % sizeof(float) == 0) return FK_OK;
-    return fail(err, FK_EUNSUPPORTED, "no gradient through weight %s of type %s",
-                w->name ? w->name : "(unnamed)", dtype_name(w->dtype));
-}
-
 static int64_t stride_of(const struct tensor *t)
 {
     return (int64_t)(t->row_bytes / sizeof(float));
@@ -37,9 +30,9 @@ static void add_bias_grad(float *db, const float *dy, int64_t n_rows, int64_t n)
         for (int64_t i = 0; i < n; i++) db[i] += dy[t * n + i];
 }
 
-/* dx rows in blocks, each adding the parts of all matrices in order. */
-static void add_dx(struct gemm_list *l, const struct op_call *call, const float *const dy[],
-                   float *dx, bool is_new)
+/* dx rows in blocks, each adding the parts of all matrices (as floats) in order. */
+static void add_dx(struct gemm_list *l, const struct op_call *call, const float *const mat[],
+                   const float *const dy[], float *dx, bool is_new)
 {
     const struct tensor *x = call->in[0];
     int64_t n = gemm_n_blocks(x->n_rows);
@@ -53,7 +46,7 @@ static void add_dx(struct gemm_list *l, const struct op_call *call, const float 
             if (!dy[i]) continue;
             gemm_list_add(l, &(struct gemm){.m = end - first, .n = w->n_cols, .k = w->n_rows,
                               .alpha = 1, .a = dy[i] + first * w->n_rows, .lda = w->n_rows,
-                              .b = w->data, .ldb = stride_of(w), .beta = writes ? 0 : 1,
+                              .b = mat[i], .ldb = w->n_cols, .beta = writes ? 0 : 1,
                               .c = dx + first * x->n_cols, .ldc = x->n_cols});
             writes = false;
         }
@@ -63,7 +56,7 @@ static void add_dx(struct gemm_list *l, const struct op_call *call, const float 
 TAPE_GRAD(matmul)
 {
     const struct tensor *x = call->in[0];
-    const float *dy[OP_MAX_OUT] = {NULL};
+    const float *dy[OP_MAX_OUT] = {NULL}, *mat[OP_MAX_OUT] = {NULL};
     enum fk_status st = FK_OK;
     bool is_new;
     struct gemm_list l;
@@ -71,13 +64,13 @@ TAPE_GRAD(matmul)
     if (!x->n_rows) return FK_OK;
     for (int i = 0; i < call->n_out; i++) {
         dy[i] = tape_grad_of(t, call->out[i]);
-        TRY(need_f32(call->w[i], err));
+        if (dy[i]) mat[i] = tape_weight(t, call, i, &st, err);
         n_products += gemm_n_blocks(x->n_rows) + gemm_n_blocks(call->w[i]->n_rows);
     }
     float *dx = tape_grad_claim(t, x, &is_new, &st, err);
     if (!dx) return st;
     TRY(gemm_list_init(&l, t, n_products, err));
-    add_dx(&l, call, dy, dx, is_new);
+    add_dx(&l, call, mat, dy, dx, is_new);
     for (int i = 0; i < call->n_out; i++) {
         const struct tensor *w = call->w[i];
         float *dw = dy[i] ? tape_param_grad(t, w) : NULL;
@@ -104,17 +97,17 @@ TAPE_GRAD(matmul_heads)
     bool is_shared = x->n_cols == n_in && heads > 1;
     enum fk_status st = FK_OK;
     struct gemm_list l;
-    TRY(need_f32(w, err));
+    const float *mats = tape_weight(t, call, 0, &st, err);
     float *dx = tape_grad_into(t, x, &st, err), *dw = tape_param_grad(t, w);
     if (!dx) return st;
     TRY(gemm_list_init(&l, t, 2 * heads, err));
     for (int64_t h = 0; h < heads; h++) {
-        const float *wh = (const float *)((const char *)w->data + (size_t)h * w->mat_bytes);
+        const float *wh = mats + h * w->n_rows * w->n_cols;
         int64_t x0 = is_shared ? 0 : h * n_in;
         if (!is_shared) gemm_list_lane(&l); /* else all heads add to the same dx, in order */
         gemm_list_add(&l, &(struct gemm){.tb = call->transposed, .m = x->n_rows, .n = n_in,
                           .k = n_out, .alpha = 1, .a = dy + h * n_out, .lda = heads * n_out,
-                          .b = wh, .ldb = stride_of(w), .beta = 1, .c = dx + x0,
+                          .b = wh, .ldb = w->n_cols, .beta = 1, .c = dx + x0,
                           .ldc = x->n_cols});
     }
     for (int64_t h = 0; dw && h < heads; h++) {

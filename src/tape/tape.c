@@ -181,6 +181,20 @@ void *tape_scratch(struct tape *t, size_t n, size_t bytes, enum fk_status *st,
     return p;
 }
 
+const float *tape_weight(struct tape *t, const struct op_call *call, int i, enum fk_status *st,
+                         struct fk_error *err)
+{
+    const struct tensor *w = call->w[i];
+    size_t row = (size_t)w->n_cols * sizeof(float);
+    if (*st != FK_OK) return NULL;
+    if (w->dtype == DT_F32 && w->row_bytes == row &&
+        (w->n_mats == 1 || w->mat_bytes == row * (size_t)w->n_rows))
+        return w->data;
+    float *copy = tape_scratch(t, (size_t)tensor_n_elements(w), sizeof *copy, st, err);
+    if (copy) *st = device_read_weight(t->device, w, 0, w->n_mats, call->bits, copy, err);
+    return *st == FK_OK ? copy : NULL;
+}
+
 struct rows_job {
     tape_rows_fn fn;
     void *arg;

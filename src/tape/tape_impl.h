@@ -50,6 +50,11 @@ struct tape {
 /* NULL: frozen. */
 float *tape_param_grad(const struct tape *t, const struct tensor *w);
 
+/* The matrices of a weight as floats without gaps: its own memory where it is f32, else a copy in the
+ * scratch memory. A weight that learns is always f32. NULL: *st says why. */
+const float *tape_weight(struct tape *t, const struct op_call *call, int i, enum fk_status *st,
+                         struct fk_error *err);
+
 /* The gradient of an op's output, NULL when nothing depends on it. */
 const float *tape_grad_of(const struct tape *t, const struct tensor *x);
 

@@ -11,6 +11,14 @@
 #define TENSOR_TENSOR_H
 #include "src/tensor/dtype.h"
 
+struct tensor;
+/* What low-rank adaptation (Hu et al. 2021) adds to a matrix: y += scale B (A x). */
+struct tensor_adapter {
+    const struct tensor *a; /* [rank, n_cols of the matrix] */
+    const struct tensor *b; /* [n_rows of the matrix, rank] */
+    float scale;
+};
+
 struct tensor {
     enum dtype dtype;
     int64_t n_cols, n_rows, n_mats;
@@ -18,6 +26,7 @@ struct tensor {
     size_t mat_bytes; /* from a matrix to the next */
     void *data;
     const char *name; /* weights: the name in the file; activations: NULL or a label */
+    const struct tensor_adapter *adapter; /* weights of a plain product; NULL: none */
     uint32_t id;      /* for recorders: unique within a forward pass, 0 for weights */
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * export.c - weights in the arenas as a GGUF file: the keys of the fresh model, its tensors in its
- * order, matrices as F16. Routers stay F32, since a choice between experts must not turn on rounding. */
+ * order, matrices as F16. Routers stay F32, since a choice between experts must not turn on rounding.
+ * Adapters stay F32 whole: they are small, and then what was trained is what runs, bit for bit. */
 #include "src/train/export.h"
 #include <stdio.h>
 #include <string.h>
@@ -32,21 +33,27 @@ static enum fk_status fill(void *arg, struct out_file *f, struct fk_error *err)
     return FK_OK;
 }
 
+static bool is_adapter_file(const struct gguf *g)
+{
+    struct gguf_str s = {NULL, 0};
+    return !gguf_get_str(g, "general.type", false, &s, NULL) && s.n == 7 && !memcmp(s.p, "adapter", 7);
+}
+
 static enum fk_status write_all(struct gguf_writer *w, const struct train_params *p,
                                 const struct gguf *fresh, struct source *sources, const char *path,
                                 struct fk_error *err)
 {
     for (size_t i = 0; i < gguf_n_kv(fresh); i++) gguf_put_kv(w, gguf_kv_at(fresh, i));
-    gguf_put_u32(w, "general.file_type", 1); /* mostly F16 */
+    bool is_adapter = is_adapter_file(fresh);
+    if (!is_adapter) gguf_put_u32(w, "general.file_type", 1); /* mostly F16 */
     /* Puzzles have one right answer, and the greedy one is right most often. */
-    if (!gguf_find(fresh, TEMPERATURE_KEY)) gguf_put_f32(w, TEMPERATURE_KEY, 0);
+    if (!is_adapter && !gguf_find(fresh, TEMPERATURE_KEY)) gguf_put_f32(w, TEMPERATURE_KEY, 0);
     for (size_t i = 0; i < p->n_items; i++) {
         const struct param_item *it = &p->items[i];
         const struct gguf_tensor *t = gguf_find_tensor(fresh, it->name);
         if (!t) return fail(err, FK_EFORMAT, "'%s' has no tensor '%s'", gguf_path(fresh), it->name);
-        bool is_router = strstr(it->name, "ffn_gate_inp") != NULL;
-        sources[i] = (struct source){p->w + it->offset, it->n,
-                                     it->kind == PARAM_MATRIX && !is_router ? DT_F16 : DT_F32};
+        bool is_exact = is_adapter || it->kind != PARAM_MATRIX || strstr(it->name, "ffn_gate_inp");
+        sources[i] = (struct source){p->w + it->offset, it->n, is_exact ? DT_F32 : DT_F16};
         TRY(gguf_add_tensor(w, it->name, sources[i].dtype, t->n_dims, t->shape, fill, &sources[i], err));
     }
     return gguf_writer_write(w, path, NULL, NULL, err);

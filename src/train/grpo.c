@@ -20,7 +20,7 @@ enum fk_status grpo_create(struct grpo **out, const struct grpo_params *p, struc
     g->p = *p;
     g->l = l;
     g->n_threads = n_threads;
-    g->n_ctx = l->model->config.n_ctx_train;
+    g->n_ctx = l->n_ctx;
     g->max_groups = 2 * (int)p->n_prompts;
     size_t n = (size_t)g->max_groups;
     g->groups = mem_calloc(n, sizeof *g->groups, MEM_TRAIN);
@@ -31,7 +31,9 @@ enum fk_status grpo_create(struct grpo **out, const struct grpo_params *p, struc
     enum fk_status st = FK_OK;
     if (!g->groups || !g->replies || !g->docs || !g->members || !g->coef)
         st = fail_nomem(err, n * (size_t)p->group * sizeof *g->replies, "groups");
-    if (!st) st = pack_init(&g->pack, l->model->tokenizer, book, l->max_tokens, g->n_ctx, err);
+    const struct tokenizer *t = l->model->tokenizer;
+    if (!st) st = l->words ? pack_init_words(&g->pack, t, l->words, l->max_tokens, g->n_ctx, err)
+                           : pack_init(&g->pack, t, book, l->max_tokens, g->n_ctx, err);
     if (st) grpo_destroy(&g);
     else *out = g;
     return st;
@@ -88,8 +90,7 @@ static double reward_of(const struct grpo *g, const struct group *group, const s
 {
     *is_right = false;
     if (!r->ended || !r->closed) return 0;
-    enum fk_verdict v = fk_puzzle_grade(&group->puzzle, r->answer.n ? r->answer.data : "",
-                                        r->answer.n);
+    enum fk_verdict v = sets_grade(&group->puzzle, r->answer.n ? r->answer.data : "", r->answer.n);
     *is_right = v == FK_VERDICT_RIGHT;
     return *is_right ? 1 : g->p.reward_format;
 }
@@ -166,7 +167,8 @@ static enum fk_status sample_groups(struct grpo *g, const struct fk_mix *mix, ui
     int64_t size = g->p.group, first = g->n_groups * size;
     struct rollout_params rp = {.n_threads = g->n_threads, .n_ctx = g->n_ctx,
                                 .max_new = (int)g->p.max_new, .n_parallel = (int)g->p.n_parallel,
-                                .temperature = (float)g->p.temperature};
+                                .temperature = (float)g->p.temperature,
+                                .in_answer = g->l->words && !g->l->words->form->opens_thinking};
     struct rollout *r = mem_calloc((size_t)(n * size), sizeof *r, MEM_TRAIN);
     if (!r) return fail_nomem(err, (size_t)(n * size) * sizeof *r, "rollouts");
     enum fk_status st = FK_OK;

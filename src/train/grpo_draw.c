@@ -38,7 +38,7 @@ enum fk_status grpo_draw(struct grpo *g, const struct fk_mix *mix, struct ckpt_s
     struct fk_mix now;
     steer(mix, s, &now);
     for (int tries = 0;; tries++) {
-        TRY(fk_puzzle_make(g->pack.book, &now, s->cursor++, &g->pack.puzzle, err));
+        TRY(pack_draw(&g->pack, &now, s->cursor++, err));
         /* What is drawn as a direct answer is thought about too: only the question is taken over. */
         TRY(pack_encode_prompt(&g->pack, err));
         int n = (int)g->pack.doc.n;
@@ -62,6 +62,7 @@ enum fk_status grpo_draw(struct grpo *g, const struct fk_mix *mix, struct ckpt_s
 void grpo_learn_rate(const struct grpo *g, struct ckpt_state *s, const struct group *group)
 {
     int f = group->puzzle.family;
+    if (f < 0) return; /* a word problem: no levels */
     s->rate[f] = RATE_KEEP * s->rate[f] + (1 - RATE_KEEP) * group->right;
     if (s->rate[f] < g->p.level_up || s->level[f] >= FK_N_LEVELS) return;
     s->level[f]++;

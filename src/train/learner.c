@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 #include "src/base/fail.h"
+#include "src/train/lora.h"
 #include "src/train/optim.h"
 
 static enum fk_status add_params(struct learner *l, struct fk_error *err)
@@ -21,13 +22,28 @@ static enum fk_status add_params(struct learner *l, struct fk_error *err)
     return FK_OK;
 }
 
-static enum fk_status open_parts(struct learner *l, const char *path, int n_threads,
-                                 struct fk_error *err)
+/* adapter: NULL, or the file of what is to learn. */
+static enum fk_status open_weights(struct learner *l, const char *path, const char *adapter,
+                                   struct fk_error *err)
+{
+    TRY(model_open(&l->model, path, true, err));
+    if (!adapter) {
+        TRY(train_params_open(&l->params, l->model->gguf, err));
+        return train_params_lend(&l->params, l->model, err);
+    }
+    l->is_adapter = true;
+    TRY(model_add_adapter(l->model, adapter, err));
+    TRY(lora_check_base(l->model->adapter_gguf, l->model, err));
+    TRY(train_params_open(&l->params, l->model->adapter_gguf, err));
+    return lora_lend(&l->params, l->model, err);
+}
+
+static enum fk_status open_parts(struct learner *l, const char *path, const char *adapter,
+                                 int n_threads, struct fk_error *err)
 {
     struct device_params dp = {.n_threads = n_threads};
-    TRY(model_open(&l->model, path, true, err));
-    TRY(train_params_open(&l->params, l->model->gguf, err));
-    TRY(train_params_lend(&l->params, l->model, err));
+    TRY(open_weights(l, path, adapter, err));
+    l->n_ctx = l->model->config.n_ctx_train;
     TRY(device_cpu_create(&l->device, &dp, err));
     TRY(pass_create(&l->pass, l->model, l->device, (int)l->max_tokens, err));
     TRY(add_params(l, err));
@@ -43,7 +59,16 @@ enum fk_status learner_open(struct learner *l, const char *path, int n_threads, 
                             struct fk_error *err)
 {
     *l = (struct learner){.max_tokens = max_tokens};
-    enum fk_status st = open_parts(l, path, n_threads, err);
+    enum fk_status st = open_parts(l, path, NULL, n_threads, err);
+    if (st) learner_close(l);
+    return st;
+}
+
+enum fk_status learner_open_adapter(struct learner *l, const char *base, const char *adapter,
+                                    int n_threads, int64_t max_tokens, struct fk_error *err)
+{
+    *l = (struct learner){.max_tokens = max_tokens};
+    enum fk_status st = open_parts(l, base, adapter, n_threads, err);
     if (st) learner_close(l);
     return st;
 }
@@ -86,7 +111,7 @@ void learner_balance(struct learner *l, double rate)
 {
     const struct model_config *c = &l->model->config;
     const int64_t *load = l->load;
-    for (int i = 0; i < c->n_layers; i++) {
+    for (int i = 0; i < c->n_layers && !l->is_adapter; i++) { /* a base's biases are its file's */
         if (!l->model->layers[i].is_moe) continue;
         const struct tensor *bias = l->model->layers[i].router_bias;
         if (bias) optim_route_bias(bias->data, load, c->n_experts, rate);

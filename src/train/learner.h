@@ -14,6 +14,9 @@ struct learner {
     struct pass *pass;
     float *coef;                 /* [max_tokens] */
     int64_t max_tokens;
+    int n_ctx;                   /* tokens of a conversation */
+    bool is_adapter;             /* params are those of the model's adapters; the model is frozen */
+    const struct pack_words *words; /* borrowed; NULL: it learns puzzles */
     int64_t *load;               /* [n_layers][n_experts]: tokens by expert since learner_balance */
 };
 
@@ -27,6 +30,9 @@ struct learner_sums {
 /* From an F32 GGUF file; max_tokens of a batch. */
 enum fk_status learner_open(struct learner *l, const char *path, int n_threads, int64_t max_tokens,
                             struct fk_error *err);
+/* Adapters (an F32 adapter file) over a base of any type that the engine reads. */
+enum fk_status learner_open_adapter(struct learner *l, const char *base, const char *adapter,
+                                    int n_threads, int64_t max_tokens, struct fk_error *err);
 void learner_close(struct learner *l); /* a zeroed struct is fine */
 
 /* The loss of a batch, and its gradient (with that of the balance loss) added to params.grad.

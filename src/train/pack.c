@@ -5,6 +5,17 @@
 #include "src/base/fail.h"
 #include "src/train/words.h"
 
+static enum fk_status take_memory(struct pack *p, struct fk_error *err)
+{
+    size_t n = (size_t)p->max_tokens;
+    p->tokens = mem_array(n, sizeof *p->tokens, MEM_TRAIN);
+    p->is_target = mem_array(n, sizeof *p->is_target, MEM_TRAIN);
+    p->docs = mem_array(n, sizeof *p->docs, MEM_TRAIN);
+    if (p->tokens && p->is_target && p->docs) return FK_OK;
+    pack_fini(p);
+    return fail_nomem(err, n * sizeof *p->docs, "a batch");
+}
+
 enum fk_status pack_init(struct pack *p, const struct tokenizer *t, const fk_book *book,
                          int64_t max_tokens, int n_ctx, struct fk_error *err)
 {
@@ -12,13 +23,14 @@ enum fk_status pack_init(struct pack *p, const struct tokenizer *t, const fk_boo
     for (int i = 0; i < N_MARKS; i++)
         if (tokenizer_find(t, train_marks[i]) < 0)
             return fail(err, FK_EUNSUPPORTED, "the vocabulary has no token '%s'", train_marks[i]);
-    size_t n = (size_t)max_tokens;
-    p->tokens = mem_array(n, sizeof *p->tokens, MEM_TRAIN);
-    p->is_target = mem_array(n, sizeof *p->is_target, MEM_TRAIN);
-    p->docs = mem_array(n, sizeof *p->docs, MEM_TRAIN);
-    if (p->tokens && p->is_target && p->docs) return FK_OK;
-    pack_fini(p);
-    return fail_nomem(err, n * sizeof *p->docs, "a batch");
+    return take_memory(p, err);
+}
+
+enum fk_status pack_init_words(struct pack *p, const struct tokenizer *t, const struct pack_words *words,
+                               int64_t max_tokens, int n_ctx, struct fk_error *err)
+{
+    *p = (struct pack){.words = words, .tokenizer = t, .max_tokens = max_tokens, .n_ctx = n_ctx};
+    return take_memory(p, err);
 }
 
 void pack_fini(struct pack *p)
@@ -56,9 +68,16 @@ static enum fk_status push_prompt(struct pack *p, struct fk_error *err)
     return push_text(p, s, (size_t)(end - s), err);
 }
 
+enum fk_status pack_draw(struct pack *p, const struct fk_mix *mix, uint64_t index, struct fk_error *err)
+{
+    if (!p->words) return fk_puzzle_make(p->book, mix, index, &p->puzzle, err);
+    return sets_make(p->words->sets, p->words->weights, mix->seed, index, &p->puzzle, err);
+}
+
 enum fk_status pack_encode_prompt(struct pack *p, struct fk_error *err)
 {
     p->doc.n = 0;
+    if (p->words) return chat_form_prompt(p->words->form, p->puzzle.prompt, &p->doc, err);
     TRY(push_mark(p, MARK_USER, err));
     TRY(push_prompt(p, err));
     TRY(push_mark(p, MARK_ASSISTANT, err));
@@ -70,6 +89,10 @@ enum fk_status pack_encode(struct pack *p, size_t *first, struct fk_error *err)
     const struct fk_puzzle *z = &p->puzzle;
     TRY(pack_encode_prompt(p, err));
     size_t thinking = p->doc.n;
+    if (p->words) {
+        *first = p->loss_on_prompt ? 1 : thinking;
+        return chat_form_reply(p->words->form, z->thinking, z->answer, &p->doc, err);
+    }
     TRY(push_text(p, z->thinking, strlen(z->thinking), err));
     TRY(push_mark(p, MARK_THINK_END, err));
     size_t answer = p->doc.n;
@@ -98,7 +121,7 @@ enum fk_status pack_fill(struct pack *p, const struct fk_mix *mix, uint64_t *cur
     p->n_tokens = p->n_docs = 0;
     for (;; ++*cursor) {
         size_t first;
-        TRY(fk_puzzle_make(p->book, mix, *cursor, &p->puzzle, err));
+        TRY(pack_draw(p, mix, *cursor, err));
         TRY(pack_encode(p, &first, err));
         int64_t n = (int64_t)p->doc.n;
         if (n > limit) {

@@ -6,11 +6,21 @@
 #include "fikr/grade.h"
 #include "src/tape/pass.h"
 #include "src/text/tokenizer.h"
+#include "src/train/chat_form.h"
+#include "src/train/sets.h"
 
 /*   <|user|> prompt <|assistant|><think> thinking </think> answer <|end|>
  * The loss is on what follows <think>, or on the answer alone where there is no thinking, or on
- * everything. */
+ * everything. Word problems have the form of chat_form.h, and the loss is on the reply. */
+/* Word problems in the words of a base model, instead of puzzles in our own; all borrowed. */
+struct pack_words {
+    const struct chat_form *form;
+    const struct sets *sets;
+    const uint32_t *weights; /* [N_SETS] */
+};
+
 struct pack {
+    const struct pack_words *words;    /* borrowed; NULL: puzzles */
     const struct tokenizer *tokenizer; /* borrowed */
     const fk_book *book;               /* borrowed; may be NULL */
     int64_t max_tokens;                /* of a batch */
@@ -27,11 +37,17 @@ struct pack {
 
 enum fk_status pack_init(struct pack *p, const struct tokenizer *t, const fk_book *book,
                          int64_t max_tokens, int n_ctx, struct fk_error *err);
+/* The same for word problems. */
+enum fk_status pack_init_words(struct pack *p, const struct tokenizer *t, const struct pack_words *words,
+                               int64_t max_tokens, int n_ctx, struct fk_error *err);
 void pack_fini(struct pack *p);
 
 /* Fills the batch with conversations of mix from *cursor on and moves it behind the last one. */
 enum fk_status pack_fill(struct pack *p, const struct fk_mix *mix, uint64_t *cursor,
                          struct fk_error *err);
+
+/* Conversation `index` of mix (of the words: by its seed) into p->puzzle. */
+enum fk_status pack_draw(struct pack *p, const struct fk_mix *mix, uint64_t index, struct fk_error *err);
 
 /* The ids of p->puzzle's prompt, up to and with the mark that opens the thinking, into p->doc: what a
  * reply is sampled after. Its answer in the puzzle plays no part. */

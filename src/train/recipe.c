@@ -9,6 +9,7 @@
 #include "src/base/fail.h"
 #include "src/base/map.h"
 #include "src/base/sha256.h"
+#include "src/train/lora.h"
 
 enum field_type { INT, REAL, BOOL };
 
@@ -57,6 +58,13 @@ static const struct field model_fields[] = {
     {"init_embd", REAL, AT(init_embd), 1e-4, 1, 0.04},
     {"init_gain", REAL, AT(init_gain), 1e-3, 10, 0.7},
     {"tied", BOOL, AT(tied), 0, 1, 1},
+};
+#undef AT
+#define AT(name) offsetof(struct recipe_lora, name)
+static const struct field lora_fields[] = {
+    {"rank", INT, AT(rank), 1, 1024, 16},
+    {"alpha", REAL, AT(alpha), 1e-3, 1e6, 32},
+    {"context", INT, AT(n_ctx), 64, 1 << 20, 1024},
 };
 #undef AT
 #define AT(name) offsetof(struct recipe_optim, name)
@@ -243,6 +251,26 @@ static enum fk_status read_families(const struct reader *r, json_t *o, struct fk
     return FK_OK;
 }
 
+/* {"gsm8k": 3, ...} */
+static enum fk_status read_sets(const struct reader *r, json_t *o, uint32_t sets[N_SETS])
+{
+    const char *key;
+    json_t *v;
+    TRY(need_object(r, "sets", o));
+    json_object_foreach(o, key, v) {
+        int64_t w = json_integer_value(v);
+        int i = 0;
+        while (i < N_SETS && strcmp(set_names[i], key) != 0) i++;
+        if (i == N_SETS)
+            return fail(r->err, FK_EFORMAT, "%s: there is no set '%s'", r->file, key);
+        if (!json_is_integer(v) || w < 0 || w > 1000000)
+            return fail(r->err, FK_EFORMAT, "%s: the weight of '%s' is not from 0 to 1000000",
+                        r->file, key);
+        sets[i] = (uint32_t)w;
+    }
+    return FK_OK;
+}
+
 /* A list for all families, or {"add": [...]} for some. */
 static enum fk_status read_levels(const struct reader *r, json_t *v, struct fk_mix *mix)
 {
@@ -307,7 +335,7 @@ static enum fk_status read_sampling(const struct reader *r, const char *where, j
 {
     const char *key;
     json_t *v;
-    int word;
+    int word = 0;
     bool is_grpo = !strcmp(where, "grpo");
     const struct field *fields = is_grpo ? grpo_fields : rejection_fields;
     size_t n = is_grpo ? N(grpo_fields) : N(rejection_fields);
@@ -351,6 +379,7 @@ static enum fk_status read_stage(const struct reader *r, json_t *o, struct recip
         else if (!strcmp(key, "grpo") || !strcmp(key, "rejection"))
             TRY(read_sampling(r, key, v, s));
         else if (!strcmp(key, "families")) TRY(read_families(r, v, &s->mix));
+        else if (!strcmp(key, "sets")) TRY(read_sets(r, v, s->sets));
         else if (!strcmp(key, "levels")) TRY(read_levels(r, v, &s->mix));
         else if (!strcmp(key, "styles")) TRY(read_styles(r, v, &s->mix));
         else if (!strcmp(key, "langs")) TRY(read_weights(r, key, v, s->mix.lang, FK_N_LANGS));
@@ -384,7 +413,7 @@ static enum fk_status read_optimizer(const struct reader *r, json_t *o, struct r
 {
     const char *key;
     json_t *v;
-    int word;
+    int word = 0;
     TRY(need_object(r, "optimizer", o));
     json_object_foreach(o, key, v) {
         const struct field *f = find(optim_fields, N(optim_fields), key);
@@ -397,6 +426,66 @@ static enum fk_status read_optimizer(const struct reader *r, json_t *o, struct r
             return unknown(r, "optimizer", key);
         }
     }
+    return FK_OK;
+}
+
+static enum fk_status read_targets(const struct reader *r, const json_t *v, uint32_t *out)
+{
+    int target = 0;
+    if (!json_is_array(v) || !json_array_size(v))
+        return fail(r->err, FK_EFORMAT, "%s: 'targets' is not a list of names", r->file);
+    *out = 0;
+    for (size_t i = 0; i < json_array_size(v); i++) {
+        TRY(read_choice(r, "targets", json_array_get(v, i), lora_targets, LORA_N_TARGETS, &target));
+        *out |= 1u << target;
+    }
+    return FK_OK;
+}
+
+static enum fk_status read_lora(const struct reader *r, json_t *o, struct recipe_lora *out)
+{
+    const char *key;
+    json_t *v;
+    TRY(need_object(r, "lora", o));
+    out->is_on = true;
+    json_object_foreach(o, key, v) {
+        const struct field *f = find(lora_fields, N(lora_fields), key);
+        if (f) TRY(take(r, out, f, v));
+        else if (!strcmp(key, "targets")) TRY(read_targets(r, v, &out->targets));
+        else return unknown(r, "lora", key);
+    }
+    return FK_OK;
+}
+
+/* Adapters learn word problems over a base whose router and shape stay; a model of our own learns
+ * puzzles. */
+static enum fk_status settle_lora(const struct reader *r, json_t *top, struct recipe *out)
+{
+    static const char *const own[] = {"model", "vocab_sample", "eval_steps", "eval_count",
+                                      "final_count", "eval_max_new", "samples"};
+    static const char *const of_puzzles[] = {"families", "levels", "styles", "langs", "eval_steps"};
+    bool is_on = out->lora.is_on;
+    for (size_t i = 0; is_on && i < N(own); i++)
+        if (json_object_get(top, own[i]))
+            return fail(r->err, FK_EFORMAT, "%s: a recipe with 'lora' has no '%s'", r->file, own[i]);
+    for (size_t i = 0; i < out->n_stages; i++) {
+        struct recipe_stage *s = &out->stages[i];
+        uint64_t sum = 0;
+        for (int k = 0; k < N_SETS; k++) sum += s->sets[k];
+        if (is_on && !sum)
+            return fail(r->err, FK_EFORMAT, "%s: a stage of a recipe with 'lora' needs 'sets'", r->file);
+        if (!is_on && sum)
+            return fail(r->err, FK_EFORMAT, "%s: 'sets' need 'lora', which the recipe has not", r->file);
+        const json_t *text = json_array_get(json_object_get(top, "stages"), i);
+        for (size_t k = 0; is_on && k < N(of_puzzles); k++)
+            if (json_object_get(text, of_puzzles[k]))
+                return fail(r->err, FK_EFORMAT, "%s: a stage of a recipe with 'lora' has no '%s'",
+                            r->file, of_puzzles[k]);
+        if (is_on) memset(s->mix.family, 0, sizeof s->mix.family);
+    }
+    if (!is_on) return FK_OK;
+    out->eval_steps = 0;
+    out->optim.balance = out->optim.bias_rate = 0;
     return FK_OK;
 }
 
@@ -413,12 +502,14 @@ static enum fk_status read_top(const struct reader *r, json_t *o, struct recipe 
             TRY(read_text(r, key, v, out->currency, sizeof out->currency));
         else if (!strcmp(key, "model"))
             TRY(read_fields(r, key, v, &out->model, model_fields, N(model_fields)));
+        else if (!strcmp(key, "lora")) TRY(read_lora(r, v, &out->lora));
         else if (!strcmp(key, "optimizer"))
             TRY(read_optimizer(r, v, &out->optim));
         else if (!strcmp(key, "stages")) stages = v;
         else return unknown(r, "a recipe", key);
     }
-    return read_stages(r, stages, out);
+    TRY(read_stages(r, stages, out));
+    return settle_lora(r, o, out);
 }
 
 /* What the tables cannot say alone. */
@@ -450,6 +541,7 @@ enum fk_status recipe_parse(struct recipe *out, const char *text, size_t n, cons
     *out = (struct recipe){.name = "model", .currency = "USD"};
     set_defaults(out, top_fields, N(top_fields));
     set_defaults(&out->model, model_fields, N(model_fields));
+    set_defaults(&out->lora, lora_fields, N(lora_fields));
     set_defaults(&out->optim, optim_fields, N(optim_fields));
     sha256_init(&h);
     sha256_update(&h, text, n);
@@ -515,12 +607,22 @@ static void print_sampling(struct buf *b, const char *head, const struct grpo_pa
     print_fields(b, inner, p, grpo_fields, N(grpo_fields));
 }
 
+static void print_lora(struct buf *b, const struct recipe_lora *l)
+{
+    print_fields(b, "lora.", l, lora_fields, N(lora_fields));
+    buf_puts(b, "lora.targets");
+    for (int i = 0; i < LORA_N_TARGETS; i++)
+        if (l->targets >> i & 1) buf_printf(b, " %s", lora_targets[i]);
+    buf_puts(b, l->targets ? "\n" : " all that the base has\n");
+}
+
 bool recipe_print(const struct recipe *r, struct buf *out)
 {
     buf_printf(out, "name %s\n", r->name);
     print_fields(out, "", r, top_fields, N(top_fields));
     buf_printf(out, "currency %s\n", r->currency);
-    print_fields(out, "model.", &r->model, model_fields, N(model_fields));
+    if (r->lora.is_on) print_lora(out, &r->lora);
+    else print_fields(out, "model.", &r->model, model_fields, N(model_fields));
     buf_printf(out, "optimizer.kind %s\n", optim_kinds[r->optim.kind]);
     print_fields(out, "optimizer.", &r->optim, optim_fields, N(optim_fields));
     for (size_t i = 0; i < r->n_stages; i++) {
@@ -529,7 +631,10 @@ bool recipe_print(const struct recipe *r, struct buf *out)
         buf_printf(out, "%sname %s\n", head, r->stages[i].name);
         print_fields(out, head, &r->stages[i], stage_fields, N(stage_fields));
         if (r->stages[i].is_grpo) print_sampling(out, head, &r->stages[i].grpo);
-        print_mix(out, head, &r->stages[i].mix);
+        if (r->lora.is_on)
+            for (int k = 0; k < N_SETS; k++)
+                buf_printf(out, "%sset %s %u\n", head, set_names[k], r->stages[i].sets[k]);
+        else print_mix(out, head, &r->stages[i].mix);
     }
     return !out->failed;
 }

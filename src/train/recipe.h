@@ -10,6 +10,7 @@
 #include "fikr/grade.h"
 #include "src/base/buf.h"
 #include "src/train/grpo_params.h"
+#include "src/train/sets.h"
 
 #define RECIPE_MAX_STAGES 8
 #define RECIPE_MAX_BYTES ((size_t)1 << 20)
@@ -35,6 +36,14 @@ struct recipe_optim {
     double bias_rate; /* step of the routing bias */
 };
 
+/* Adapters over a base model instead of a model of our own. */
+struct recipe_lora {
+    bool is_on;
+    int64_t rank, n_ctx;
+    double alpha;
+    uint32_t targets; /* bits of lora_targets; 0: all that the base has */
+};
+
 struct recipe_stage {
     char name[32];
     int64_t n_steps, batch_tokens;
@@ -46,6 +55,7 @@ struct recipe_stage {
                                  * next-token training on the mix */
     struct grpo_params grpo;
     struct fk_mix mix;
+    uint32_t sets[N_SETS];      /* with adapters: weights of the word problems; no puzzles then */
 };
 
 struct recipe {
@@ -57,6 +67,7 @@ struct recipe {
     double watts, price;   /* of a busy core; of a CPU-hour */
     char currency[8];
     struct recipe_model model;
+    struct recipe_lora lora;
     struct recipe_optim optim;
     struct recipe_stage stages[RECIPE_MAX_STAGES];
     size_t n_stages;

@@ -74,7 +74,8 @@ static enum fk_status begin(struct desk *d, int desk, struct fk_error *err)
     if (!r->logp || !r->tokens) return fail_nomem(err, (uint64_t)d->p->max_new * 8, "a rollout");
     memcpy(r->tokens, r->prompt, (size_t)r->n_prompt * sizeof *r->tokens);
     TRY(session_set_params(d->sessions[desk], &sp, err));
-    TRY(session_prompt(d->sessions[desk], r->prompt, (size_t)r->n_prompt, true, err));
+    TRY(session_prompt(d->sessions[desk], r->prompt, (size_t)r->n_prompt, !d->p->in_answer,
+                       err));
     d->at[desk] = d->next++;
     return FK_OK;
 }

@@ -14,6 +14,7 @@ struct rollout_params {
     int n_ctx, max_new; /* tokens of a conversation; of a reply, thinking included */
     int n_parallel;     /* replies that are sampled side by side */
     float temperature;
+    bool in_answer;     /* prompts end outside of the thinking */
 };
 
 struct rollout {

@@ -111,6 +111,7 @@ static enum fk_status run_stage(struct run *r, const struct recipe_stage *stage)
 {
     r->pack.max_tokens = stage->batch_tokens;
     r->pack.loss_on_prompt = stage->loss_on_prompt;
+    r->words.weights = stage->sets;
     TRY(open_grpo(r, stage));
     for (bool is_last = false; !is_last;) {
         /* Before the step that follows, so that a start from this step's checkpoint makes up for it. */
@@ -145,8 +146,9 @@ static enum fk_status run_stages(struct run *r)
     if (r->pack.n_too_long)
         run_note(r, "%" PRId64 " conversations were longer than the context and left out",
              r->pack.n_too_long);
-    if (!run_path(r, "model.gguf", path)) return fail(r->err, FK_EINVAL, "the path is too long");
-    TRY(export_f16(&r->learner.params, r->learner.model->gguf, path, r->err));
+    const struct model *m = r->learner.model;
+    if (!run_path(r, run_product(r), path)) return fail(r->err, FK_EINVAL, "the path is too long");
+    TRY(export_f16(&r->learner.params, m->adapter_gguf ? m->adapter_gguf : m->gguf, path, r->err));
     r->is_over = true;
     TRY(run_write_card(r));
     run_tell_end(r);
@@ -210,13 +212,19 @@ static enum fk_status open_learner(struct run *r)
         if (r->recipe.stages[i].batch_tokens > max_tokens)
             max_tokens = r->recipe.stages[i].batch_tokens;
     if (!run_path(r, "fresh.gguf", path)) return fail(r->err, FK_EINVAL, "the path is too long");
-    if (!r->p->resume || stat(path, &sb)) TRY(fresh_write(&r->recipe, r->book, path, r->err));
-    TRY(learner_open(&r->learner, path, r->p->n_threads, max_tokens, r->err));
+    if (r->recipe.lora.is_on) {
+        TRY(run_open_adapter(r, max_tokens));
+    } else {
+        if (!r->p->resume || stat(path, &sb)) TRY(fresh_write(&r->recipe, r->book, path, r->err));
+        TRY(learner_open(&r->learner, path, r->p->n_threads, max_tokens, r->err));
+    }
     if (r->recipe.optim.kind == OPTIM_MUON) TRY(muon_create(&r->muon, &r->learner.params, r->err));
     snprintf(r->machine, sizeof r->machine, "%s, %d threads, %s", device_isa(r->learner.device),
              device_n_threads(r->learner.device), openblas_get_corename());
-    return pack_init(&r->pack, r->learner.model->tokenizer, r->book, max_tokens,
-                     (int)r->recipe.model.n_ctx, r->err);
+    const struct tokenizer *t = r->learner.model->tokenizer;
+    return r->recipe.lora.is_on
+               ? pack_init_words(&r->pack, t, &r->words, max_tokens, r->learner.n_ctx, r->err)
+               : pack_init(&r->pack, t, r->book, max_tokens, (int)r->recipe.model.n_ctx, r->err);
 }
 
 static enum fk_status prepare(struct run *r)
@@ -232,7 +240,7 @@ static enum fk_status prepare(struct run *r)
     if (!r->p->resume && ckpt_count(r->p->out_dir))
         return fail(r->err, FK_ESTATE, "'%s' holds checkpoints of a run; go on with it (--resume) or name "
                     "another folder", r->p->out_dir);
-    if (r->p->data_dir) TRY(fk_book_open(r->p->data_dir, &r->book, r->err));
+    if (r->p->data_dir && !r->recipe.lora.is_on) TRY(fk_book_open(r->p->data_dir, &r->book, r->err));
     TRY(open_learner(r));
     memcpy(r->s.recipe_sha256, r->recipe.sha256, 64);
     if (r->p->resume) TRY(resume(r));
@@ -272,6 +280,8 @@ enum fk_status fk_train(const struct fk_train_params *p, struct fk_error *err)
     muon_destroy(&r->muon);
     pack_fini(&r->pack);
     learner_close(&r->learner);
+    chat_form_close(&r->form);
+    sets_close(r->sets);
     fk_book_close(r->book);
     mem_free(r);
     return st;

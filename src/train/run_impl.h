@@ -19,6 +19,11 @@ struct run {
     struct learner learner;
     struct pack pack;
     fk_book *book;
+    /* Adapters alone: the base's file, its words, and the word problems. */
+    char base[RUN_MAX_PATH];
+    struct chat_form form;
+    struct sets *sets;
+    struct pack_words words;
     struct journal journal;       /* run.jsonl */
     struct devset *dev;           /* NULL: nothing is evaluated */
     struct ckpt_state s;
@@ -38,8 +43,17 @@ struct run {
     struct fk_error *err;
 };
 
+/* What the run makes, in its folder. */
+static inline const char *run_product(const struct run *r)
+{
+    return r->recipe.lora.is_on ? "adapter.gguf" : "model.gguf";
+}
+
 /* DIR/name. False: too long. */
 bool run_path(const struct run *r, const char *name, char out[RUN_MAX_PATH]);
+
+/* run_base.c: opens base, learner, words and pack of a recipe with adapters. */
+enum fk_status run_open_adapter(struct run *r, int64_t max_tokens);
 
 /* run_watch.c */
 void run_tell(struct run *r, enum fk_train_event_kind kind, const char *text);

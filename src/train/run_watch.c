@@ -141,7 +141,7 @@ void run_tell_step(struct run *r, const struct recipe_stage *stage)
 
 void run_tell_end(struct run *r)
 {
-    struct fk_train_event e = {.kind = FK_TRAIN_END, .text = ""};
+    struct fk_train_event e = {.kind = FK_TRAIN_END, .text = run_product(r)};
     fill_event(r, &e);
     if (r->p->event) r->p->event(r->p->event_arg, &e);
 }

@@ -36,6 +36,7 @@ static const struct device_ops cpu_ops = {
     },
     .read_spans = read_spans,
     .int8_rate = int8_rate,
+    .weight_rows = cpu_weight_rows,
     .parallel = parallel,
     .destroy = destroy,
 };

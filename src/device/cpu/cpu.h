@@ -96,6 +96,10 @@ CPU_OP(take_rows);
 CPU_OP(softcap);
 CPU_OP(columns);
 
+/* device_ops.weight_rows */
+void cpu_weight_rows(const struct device *d, const struct tensor *w, int64_t mat, int64_t first,
+                     int64_t n_rows, int bits, float *out);
+
 void cpu_rope_fini(struct cpu *c);
 
 #endif
