@@ -13,7 +13,10 @@ struct fk_convert_params {
     void *progress_arg;
     int permutes;              /* a GGUF file to one with its dimensions in a random order: the same */
     unsigned long long permute_seed; /* function, off any grid its weights lie on; f16 without type */
-    void *reserved[6];
+    const char *lora;          /* an adapter's GGUF file that is added to the weights of a GGUF file, out
+                                * being another: adapted weights of a type that cannot be written here
+                                * become f16. NULL: none */
+    void *reserved[5];
 };
 FK_API void fk_convert_default_params(struct fk_convert_params *p);
 

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "fikr/convert.h"
+#include "src/base/fail.h"
 #include "src/cli/term.h"
 #include "src/cli/train_link.h"
 #include "src/cli/verbs.h"
@@ -17,11 +18,16 @@ int cmd_convert(const struct args *a)
     p.type = a->type;
     p.permutes = a->permute_given;
     p.permute_seed = a->permute;
+    p.lora = a->lora;
     p.progress = bar_update;
     p.progress_arg = &bar;
     enum fk_status st;
     const struct train_link *link;
-    if (!train_is_checkpoint(a->operands[0]))
+    bool is_checkpoint = train_is_checkpoint(a->operands[0]);
+    if (is_checkpoint && a->lora)
+        st = fail(&err, FK_EINVAL, "a checkpoint of adapters becomes a file of its own first, which --lora "
+                  "then names");
+    else if (!is_checkpoint)
         st = fk_convert(a->operands[0], a->operands[1], &p, &err);
     else if (!(st = train_link_open(&link, &err)))
         st = link->export_f16(a->operands[0], a->operands[1], &err);

@@ -116,9 +116,18 @@ static enum fk_status gguf_to_gguf(const struct gguf *g, const char *out, enum d
     plan.is_cut = gguf_is_cut;
     plan.source = g;
     struct model_config config;
+    struct model *m = NULL; /* with an adapter */
+    const char *lora = params ? params->lora : NULL;
     bool permutes = params && params->permutes;
     if (permutes && want == DT_NONE) want = DT_F16;
     enum fk_status st = plan_from_gguf(&plan, g, want, err);
+    if (st == FK_OK && lora) st = model_open(&m, gguf_path(g), false, err);
+    if (st == FK_OK && lora) st = model_add_adapter(m, lora, err);
+    if (st == FK_OK && lora) {
+        plan_merge(&plan, m);
+        enum dtype most = plan_main_dtype(&plan);
+        want = most == DT_F32 || most == DT_F16 || most == DT_BF16 || most == DT_Q8_0 ? most : DT_NONE;
+    }
     if (st == FK_OK && permutes) st = model_config_read(&config, g, err);
     if (st == FK_OK && permutes) st = plan_permute(&plan, &config, params->permute_seed, err);
     if (st == FK_OK) st = gguf_writer_create(&w, 32, err);
@@ -135,6 +144,7 @@ static enum fk_status gguf_to_gguf(const struct gguf *g, const char *out, enum d
     if (st == FK_OK) st = write_gguf(w, &plan, out, params, err);
     gguf_writer_destroy(&w);
     plan_fini(&plan);
+    model_close(&m);
     return st;
 }
 
@@ -263,12 +273,19 @@ enum fk_status convert_run(const char *in, const char *out, const struct fk_conv
     struct stat info;
     struct gguf *g = NULL;
     TRY(read_type(params, &want, err));
+    bool merges = params && params->lora;
+    if (merges && params->permutes)
+        return fail(err, FK_EINVAL, "an adapter is merged or a model permuted, not both at once");
+    if (merges && (same_file(params->lora, out) || !ends_in_gguf(out)))
+        return fail(err, FK_EINVAL, "%s: a merged model is written to a path of its own that ends in .gguf",
+                    out);
     if (same_file(in, out)) return fail(err, FK_EINVAL, "%s: is both what is read and what is written", in);
     if (stat(in, &info) == 0 && S_ISDIR(info.st_mode)) {
         if (!ends_in_gguf(out))
             return fail(err, FK_EINVAL, "%s: a folder is converted to a path that ends in .gguf", out);
-        if (params && params->permutes)
-            return fail(err, FK_EINVAL, "%s: only a GGUF file is permuted; convert the folder first", in);
+        if (params && (params->permutes || merges))
+            return fail(err, FK_EINVAL, "%s: only a GGUF file is %s; convert the folder first", in,
+                        merges ? "merged with an adapter" : "permuted");
         return folder_to_gguf(in, out, want, params, err);
     }
     if (params && params->permutes && !ends_in_gguf(out))

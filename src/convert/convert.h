@@ -8,6 +8,7 @@
 #include "src/convert/plan.h"
 #include "src/file/gguf_write.h"
 #include "src/file/safetensors.h"
+#include "src/model/adapter.h"
 
 /* fk_convert: in is a folder or a GGUF file, out a path that ends in ".gguf" or a folder to create. */
 enum fk_status convert_run(const char *in, const char *out, const struct fk_convert_params *params,
@@ -32,6 +33,13 @@ enum fk_status folder_put_vocab(const struct gguf *g, const struct model_config 
 /* permute.c: the same function with its dimensions in a random order. */
 enum fk_status plan_permute(struct plan *p, const struct model_config *c, uint64_t seed,
                             struct fk_error *err);
+
+/* merge.c: lets the tensors of a plan take in the adapters of a model (opened from the same file; it must
+ * outlive the plan). Those of a type that cannot be written here become F16. Then, from plan.c: before a
+ * tensor's rows, and for each of them. */
+void plan_merge(struct plan *p, const struct model *m);
+enum fk_status merge_begin(const struct plan_tensor *t, struct fk_error *err);
+void merge_row(const struct plan_tensor *t, uint64_t row, float *out);
 
 /* The type that holds most bytes of a plan. */
 enum dtype plan_main_dtype(const struct plan *p);

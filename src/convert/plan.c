@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "src/base/fail.h"
+#include "src/convert/convert.h"
 #include "src/file/le.h"
 #include "src/tensor/blocks.h"
 
@@ -24,6 +25,7 @@ void plan_fini(struct plan *p)
     mem_free(p->row);
     mem_free(p->head);
     mem_free(p->bytes);
+    mem_free(p->low);
 }
 
 struct plan_tensor *plan_add(struct plan *p, const char *name)
@@ -192,9 +194,11 @@ static enum fk_status fill_rows(const struct plan_tensor *t, struct out_file *f,
         return fail_nomem(err, n_cols * 4, t->name);
     if (t->col_order && !reserve((void **)&p->head, &p->head_cap, n_cols, sizeof *p->head))
         return fail_nomem(err, n_cols * 4, t->name);
+    if (t->adapter) TRY(merge_begin(t, err));
     for (size_t i = 0; i < t->n_src; i++) {
         const struct plan_source *s = &t->src[i];
-        bool raw = s->dtype == t->dtype && t->add == 0 && !t->row_order && !t->col_order;
+        bool raw = s->dtype == t->dtype && t->add == 0 && !t->row_order && !t->col_order &&
+                   !t->adapter;
         uint64_t run = t->order == ROWS_AS_THEY_ARE ? t->group : 1;
         for (uint64_t q = 0; q < t->rows_per_source; q += raw ? run : 1) {
             uint64_t row = source_row(t, q);
@@ -203,6 +207,7 @@ static enum fk_status fill_rows(const struct plan_tensor *t, struct out_file *f,
                 continue;
             }
             read_row(p, s, row, p->row);
+            if (t->adapter) merge_row(t, row, p->row);
             if (t->add != 0)
                 for (uint64_t c = 0; c < n_cols; c++) p->row[c] += t->add;
             if (t->col_order)

@@ -47,6 +47,7 @@ struct plan_tensor {
     uint64_t head_rows; /* rows of a head for `order` */
     float add;          /* to every number */
     const uint32_t *row_order, *col_order; /* what stands at i comes from there; NULL: as it is */
+    const struct tensor_adapter *adapter; /* PLAN_ROWS of one source as they are: added to it, or NULL */
     uint64_t nope, v_dim, rank; /* PLAN_K_B, PLAN_KV_B */
     const float *values;
     struct plan *plan;
@@ -63,7 +64,8 @@ struct plan {
     float *row;          /* scratch of plan_fill, n_row numbers */
     float *head;
     uint8_t *bytes;
-    size_t row_cap, head_cap, bytes_cap;
+    float *low; /* the adapter at hand: A whole, then a row of B */
+    size_t row_cap, head_cap, bytes_cap, low_cap;
 };
 
 void plan_init(struct plan *p);

@@ -8,8 +8,8 @@
  *   pass_backward(p, coef, &err);                          adds d/dw  - sum_i coef[i] logp[i]
  *
  * With coef 1/n everywhere that is the mean cross entropy; with advantages it is a policy gradient.
- * Documents do not see each other: each is a sequence of its own from position 0. The model's weights
- * are f32 and the caller's (see tape.h); the cache is f32 and, for MLA, expanded.
+ * Documents do not see each other: each is a sequence of its own from position 0. Weights that learn are
+ * f32 and the caller's (see tape.h), others of any type; the cache is f32 and, for MLA, expanded.
  *
  * Logits turn into probabilities and then into their own gradient in place, so the head costs one
  * array of [n_targets, n_vocab]. */

@@ -7,7 +7,8 @@
  *   tape_backward(t, logits, dlogits, &err);       adds to the gradient of every parameter
  *
  * Parameters are f32 weights that the caller registers with a gradient of the same shape; a weight
- * that was not registered is frozen. Sequences begin at position 0 (a training batch holds whole
+ * that was not registered is frozen, and may be of any type: the gradient passes through the floats that
+ * it stands for, though the forward may have rounded its activations. Sequences begin at position 0 (a training batch holds whole
  * documents), so keys and values are those of the batch itself and the cache need not be read.
  *
  * Sums have a fixed order for one BLAS kernel, whatever the number of threads: work is split in

@@ -25,6 +25,19 @@ static const char *last_part(const char *path)
     return slash && slash[1] ? slash + 1 : path;
 }
 
+static void put_adapter(const struct run_facts *f, struct buf *out)
+{
+    const struct recipe *r = f->recipe;
+    buf_printf(out, "Low-rank adapters of %.2f million weights over ", (double)f->n_weights / 1e6);
+    put_name(last_part(f->base), out);
+    buf_printf(out, ", which stays as it is: rank %" PRId64 ", alpha %.4g. Seed %" PRId64 ". %" PRId64
+               " steps, %.3f million tokens, of which %.3f million were targets. Word problems come from ",
+               r->lora.rank, r->lora.alpha, r->seed, f->step, (double)f->n_tokens / 1e6,
+               (double)f->n_targets / 1e6);
+    put_name(last_part(f->data_dir), out);
+    buf_puts(out, ".\n\n");
+}
+
 static void put_made_of(const struct run_facts *f, struct buf *out)
 {
     const struct recipe *r = f->recipe;
@@ -55,6 +68,16 @@ static void put_families(const struct fk_mix *mix, struct buf *out)
     }
 }
 
+static void put_sets(const uint32_t sets[N_SETS], struct buf *out)
+{
+    const char *comma = "";
+    for (int i = 0; i < N_SETS; i++) {
+        if (!sets[i]) continue;
+        buf_printf(out, "%s%s %u", comma, set_names[i], sets[i]);
+        comma = ", ";
+    }
+}
+
 static const char *kind_of(const struct recipe_stage *s)
 {
     if (s->is_grpo) return s->grpo.kind == GRPO_REJECTION ? "rejection sampling" : "GRPO";
@@ -63,7 +86,7 @@ static const char *kind_of(const struct recipe_stage *s)
 
 static void put_stages(const struct run_facts *f, struct buf *out)
 {
-    buf_puts(out, "| stage | kind | steps | tokens a step | learning rate | families and their weights |\n"
+    buf_puts(out, "| stage | kind | steps | tokens a step | learning rate | what it learns from, and weights |\n"
              "| --- | --- | --- | --- | --- | --- |\n");
     for (size_t i = 0; i < f->recipe->n_stages; i++) {
         const struct recipe_stage *s = &f->recipe->stages[i];
@@ -72,6 +95,7 @@ static void put_stages(const struct run_facts *f, struct buf *out)
         buf_printf(out, " | %s | %" PRId64 " | at most %" PRId64 " | %.4g | ", kind_of(s), s->n_steps,
                    s->batch_tokens, s->lr);
         put_families(&s->mix, out);
+        put_sets(s->sets, out);
         buf_puts(out, " |\n");
     }
 }
@@ -120,7 +144,8 @@ bool card_write(const struct run_facts *f, struct buf *out)
     buf_puts(out, "# ");
     put_name(f->recipe->name, out);
     buf_puts(out, "\n\n");
-    put_made_of(f, out);
+    if (f->recipe->lora.is_on) put_adapter(f, out);
+    else put_made_of(f, out);
     put_stages(f, out);
     put_accuracy(f, out);
     put_cost(f, out);

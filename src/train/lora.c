@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  * lora.c - fresh adapters over a base. */
 #include "src/train/lora.h"
-#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include "src/base/fail.h"
 #include "src/base/rng.h"
+#include "src/base/sha256.h"
 #include "src/file/gguf_write.h"
 
-#define BASE_BYTES_KEY "fikr.base.bytes"
+#define MARK_KEY "fikr.base.mark"
+#define MARK_BYTES 64 /* of every tensor */
 #define CHUNK 1024
 
 const char *const lora_targets[LORA_N_TARGETS] = {
@@ -67,10 +68,24 @@ static enum fk_status add_target(struct gguf_writer *w, const struct recipe *r, 
                 gguf_path(base->gguf), lora_targets[target]);
 }
 
+/* Tells a base from others of its shape without reading all of it: SHA-256 of where every tensor of the
+ * file begins. */
+static void base_mark(const struct model *base, char out[65])
+{
+    struct sha256 h;
+    sha256_init(&h);
+    for (size_t i = 0; i < gguf_n_tensors(base->gguf); i++) {
+        const struct gguf_tensor *t = gguf_tensor_at(base->gguf, i);
+        sha256_update(&h, t->name.p, t->name.n);
+        sha256_update(&h, t->data, (size_t)(t->bytes < MARK_BYTES ? t->bytes : MARK_BYTES));
+    }
+    sha256_hex(&h, out);
+}
+
 static void put_keys(struct gguf_writer *w, const struct recipe *r, const struct model *base)
 {
-    char bytes[32];
-    snprintf(bytes, sizeof bytes, "%" PRIu64, gguf_file_bytes(base->gguf));
+    char mark[65];
+    base_mark(base, mark);
     gguf_put_str(w, "general.architecture", base->config.architecture);
     gguf_put_str(w, "general.type", "adapter");
     gguf_put_str(w, "general.name", r->name);
@@ -78,7 +93,7 @@ static void put_keys(struct gguf_writer *w, const struct recipe *r, const struct
     gguf_put_f32(w, "adapter.lora.alpha", (float)r->lora.alpha);
     gguf_put_u32(w, "general.base_model.count", 1);
     gguf_put_str(w, "general.base_model.0.name", base->config.name);
-    gguf_put_str(w, BASE_BYTES_KEY, bytes);
+    gguf_put_str(w, MARK_KEY, mark);
 }
 
 enum fk_status lora_fresh_write(const struct recipe *r, const struct model *base, const char *path,
@@ -102,12 +117,12 @@ enum fk_status lora_fresh_write(const struct recipe *r, const struct model *base
 enum fk_status lora_check_base(const struct gguf *fresh, const struct model *base, struct fk_error *err)
 {
     struct gguf_str was = {NULL, 0};
-    char now[32];
-    int n = snprintf(now, sizeof now, "%" PRIu64, gguf_file_bytes(base->gguf));
-    TRY(gguf_get_str(fresh, BASE_BYTES_KEY, true, &was, err));
-    if (was.n == (size_t)n && !memcmp(was.p, now, was.n)) return FK_OK;
-    return fail(err, FK_EINVAL, "the adapters of %s were begun over a base of %.*s bytes; %s has %s",
-                gguf_path(fresh), (int)(was.n < 32 ? was.n : 32), was.p, gguf_path(base->gguf), now);
+    char mark[65];
+    base_mark(base, mark);
+    TRY(gguf_get_str(fresh, MARK_KEY, true, &was, err));
+    if (was.n == 64 && !memcmp(was.p, mark, 64)) return FK_OK;
+    return fail(err, FK_EINVAL, "the adapters of %s were begun over another base than %s",
+                gguf_path(fresh), gguf_path(base->gguf));
 }
 
 enum fk_status lora_lend(const struct train_params *p, struct model *m, struct fk_error *err)

@@ -37,6 +37,7 @@ struct run_facts {
     const struct journal *journal;
     const char *machine, *settings; /* settings: recipe_print's text */
     const char *data_dir, *init;    /* as given; NULL: none */
+    const char *base;               /* what adapters are over */
     size_t n_weights;
     uint64_t n_active;
     int64_t step, n_steps;

@@ -198,6 +198,7 @@ void run_fill_facts(const struct run *r, struct run_facts *f)
     *f = (struct run_facts){
         .recipe = &r->recipe, .journal = &r->journal, .machine = r->machine,
         .settings = r->settings.data, .data_dir = r->p->data_dir, .init = r->p->init,
+        .base = r->base,
         .n_weights = r->learner.params.n_weights, .n_active = r->learner.model->n_active_params,
         .step = (int64_t)r->s.step, .n_steps = recipe_n_steps(&r->recipe), .n_tokens = r->s.n_tokens,
         .n_targets = r->s.n_targets, .stage = (size_t)r->s.stage, .loss = r->s.loss_mean,

@@ -21,7 +21,7 @@ _fikr() {
     -m | --model)
         mapfile -t COMPREPLY < <(compgen -W "$(_fikr_models)" -- "$cur"; compgen -f -- "$cur")
         return ;;
-    -f | --file | -o | --out | --save-logits | --kl-base | --plan | --imatrix | --calibrate)
+    -f | --file | --lora | -o | --out | --save-logits | --kl-base | --plan | --imatrix | --calibrate)
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
         return ;;
     --kv) words="f16 f32 i8" ;;

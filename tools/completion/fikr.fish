@@ -24,7 +24,7 @@ complete -c fikr -f
 complete -c fikr -n __fish_use_subcommand -a '(__fikr_verbs)'
 complete -c fikr -n 'not __fish_use_subcommand; and string match -q -- "-*" (commandline -ct)' \
     -a '(__fikr_options)'
-complete -c fikr -n '__fish_seen_subcommand_from run tokenize logits perplexity bench eval' -s m -l model \
+complete -c fikr -n '__fish_seen_subcommand_from run tokenize logits perplexity bench eval train' -s m -l model \
     -r -F -a '(__fikr_models)'
 complete -c fikr -n '__fish_seen_subcommand_from inspect fit' -F -a '(__fikr_models)'
 complete -c fikr -n '__fish_seen_subcommand_from convert quantize train' -F
@@ -34,6 +34,7 @@ complete -c fikr -l split -x -a 'train dev test longer unseen'
 complete -c fikr -n '__fish_seen_subcommand_from pull' -a '(fikr pull | string replace -r " .*" "")'
 complete -c fikr -n '__fish_seen_subcommand_from perplexity' -s f -l file -r -F
 complete -c fikr -n '__fish_seen_subcommand_from logits pull train' -s o -l out -r -F
+complete -c fikr -n '__fish_seen_subcommand_from run fit logits perplexity bench eval convert' -l lora -r -F
 complete -c fikr -l kv -x -a 'f16 f32 i8'
 complete -c fikr -l mla -x -a 'auto absorbed expanded'
 complete -c fikr -l bits -x -a 'auto 2 3 4 6 8'

@@ -86,12 +86,13 @@ struct tensor *lab_weight(struct lab *l, enum dtype t, int64_t n_cols, int64_t n
     for (size_t i = 0; i < n; i++) p[i] = (uint8_t)rng_u64(7, 3, l->counter++);
     for (size_t at = 0; at < n; at += info->block_bytes) {
         uint8_t *b = p + at;
-        if (t == DT_Q6_K) {
+        if (t == DT_Q6_K || t == DT_Q3_K || t == DT_Q2_K) {
             put_scale(b + info->block_bytes - 2, scale_bits(l));
+            if (t == DT_Q2_K) put_scale(b + info->block_bytes - 4, scale_bits(l));
             continue;
         }
         put_scale(b, scale_bits(l));
-        if (t == DT_Q4_1 || t == DT_Q4_K) put_scale(b + 2, scale_bits(l));
+        if (t == DT_Q4_1 || t == DT_Q5_1 || t == DT_Q4_K || t == DT_Q5_K) put_scale(b + 2, scale_bits(l));
     }
     return w;
 }
