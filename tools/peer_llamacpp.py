@@ -22,7 +22,7 @@ class Peer:
     """One model and one context of llama.cpp."""
 
     def __init__(self, path, n_ctx=512, n_threads=2, n_batch=512, n_seq=1, kv=None, no_repack=False,
-                 flash=None):
+                 flash=None, lora=None):
         mp = lc.llama_model_default_params()
         if no_repack and hasattr(mp, "use_extra_bufts"):
             mp.use_extra_bufts = False
@@ -44,6 +44,13 @@ class Peer:
         self.ctx = lc.llama_init_from_model(self.model, cp)
         if not self.ctx:
             raise RuntimeError("llama.cpp makes no context")
+        if lora:
+            adapter = lc.llama_adapter_lora_init(self.model, str(lora).encode())
+            if not adapter:
+                raise RuntimeError(f"llama.cpp cannot load the adapter {lora}")
+            adapters = (lc.llama_adapter_lora_p_ctypes * 1)(adapter)
+            if lc.llama_set_adapters_lora(self.ctx, adapters, 1, (ctypes.c_float * 1)(1.0)):
+                raise RuntimeError("llama.cpp does not take the adapter")
         self.vocab = lc.llama_model_get_vocab(self.model)
         self.n_vocab = lc.llama_vocab_n_tokens(self.vocab)
         self.n_batch = n_batch
