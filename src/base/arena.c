@@ -99,3 +99,13 @@ void arena_reset(struct arena *a)
 {
     arena_rewind(a, (struct arena_mark){NULL, 0});
 }
+
+void arena_reset_whole(struct arena *a)
+{
+    size_t used = 0;
+    for (const struct arena_block *b = a->head; b; b = b->next) used += b->used;
+    bool in_parts = a->head && a->head->next;
+    if (in_parts) arena_fini(a);
+    else arena_reset(a);
+    if (in_parts) grow(a, used); /* NULL: then blocks come one by one again */
+}

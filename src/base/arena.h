@@ -29,5 +29,8 @@ char *arena_strndup(struct arena *a, const char *s, size_t n);
 struct arena_mark arena_get_mark(const struct arena *a);
 void arena_rewind(struct arena *a, struct arena_mark mark);
 void arena_reset(struct arena *a);                           /* everything is gone, memory is kept */
+/* The same, and what was used of several blocks becomes one: for passes whose arrays are larger than a
+ * block and of another size each time, which would leave blocks too small behind for ever. */
+void arena_reset_whole(struct arena *a);
 
 #endif

@@ -64,7 +64,8 @@ static bool batch_is_sound(struct ops *o, const struct batch *b)
 
 void ops_begin(struct ops *o, const struct batch *batch)
 {
-    for (int i = 0; i < 2; i++) arena_reset(&o->arenas[i]);
+    bool keeps_all = o->recorder && !o->recorder_looks; /* a whole pass, of any number of rows */
+    for (int i = 0; i < 2; i++) (keeps_all ? arena_reset_whole : arena_reset)(&o->arenas[i]);
     o->batch = batch;
     o->next_id = 1;
     o->weight_bytes_read = o->kv_bytes_read = o->bytes_timed = 0;

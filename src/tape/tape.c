@@ -98,7 +98,7 @@ void tape_begin(struct tape *t, const struct batch *batch)
     t->status = FK_OK;
     t->rope_key = NULL;
     t->balance_loss = 0;
-    arena_reset(&t->memory);
+    arena_reset_whole(&t->memory);
     if (t->n_grads) memset(t->grads, 0, t->n_grads * sizeof *t->grads);
     t->n_grads = 0;
 }
@@ -247,7 +247,7 @@ enum fk_status tape_backward(struct tape *t, const struct tensor *out, const flo
         if (call->attention) call->attention = &t->calls[i].attention;
         bool is_balanced = call->kind == OP_ROUTE && t->balance != 0;
         if (!grads[call->kind] || (!is_balanced && !matters(t, call))) continue;
-        arena_reset(&t->scratch);
+        arena_reset_whole(&t->scratch);
         TRY(grads[call->kind](t, call, err));
     }
     return FK_OK;

@@ -2,6 +2,7 @@
 of one that was not; a file that is no recipe gives a sentence."""
 import json
 import os
+import struct
 import time
 
 import support
@@ -83,6 +84,41 @@ class Train(Case):
         r = self.fikr("train", self.recipe(), "--out", out)
         self.assertEqual(r.returncode, 1)
         self.assertIn(b"--resume", r.stderr)
+
+    def test_adapters(self):
+        """Over the tiny model: trained, kept apart, merged, converted from a checkpoint, and refused."""
+        base, out, merged = self.dir / "base", self.dir / "lora", self.dir / "merged.gguf"
+        self.assertEqual(self.fikr("train", self.recipe(), "--out", base, "--steps", "1").returncode, 130)
+        model, adapter = base / "fresh.gguf", out / "adapter.gguf"
+        (self.dir / "gsm8k").mkdir()
+        (self.dir / "gsm8k/train.jsonl").write_text(
+            json.dumps({"question": "3 and 4?", "answer": "3+4=<<3+4=7>>7\n#### 7"}) + "\n")
+        recipe = self.dir / "lora.json"
+        recipe.write_text(json.dumps({"name": "pair", "lora": {"rank": 4}, "stages": [
+            {"name": "sft", "steps": 3, "batch_tokens": 256, "lr": 0.01, "warmup": 0, "sets": {"gsm8k": 1}}]}))
+        r = self.fikr("train", recipe, "--out", out, "--data", self.dir)
+        self.assertEqual(r.returncode, 2)
+        self.assertIn(b"name the model that they adapt (-m)", r.stderr)
+        r = self.fikr("train", recipe, "-m", model, "--out", out, "--data", self.dir)
+        self.assertEqual((r.returncode, r.stderr), (0, b""))
+        self.assertIn(b"lora/adapter.gguf: 3 steps", r.stdout)
+        self.assertIn("Low-rank adapters", (out / "card.md").read_text())
+        again = self.dir / "again.gguf"
+        self.assertEqual(self.fikr("convert", out / "ckpt-00000003.fikr", again).returncode, 0)
+        self.assertEqual(again.read_bytes(), adapter.read_bytes())
+        self.assertEqual(self.fikr("convert", model, merged, "--lora", adapter).returncode, 0)
+        logits = {}
+        for name, args in (("base", [model]), ("apart", [model, "--lora", adapter]), ("merged", [merged])):
+            file = self.dir / (name + ".f32")
+            r = self.fikr("logits", "-m", *args, "--ids", "3,70,12,33", "-o", file, "--kv", "f32")
+            self.assertEqual(r.returncode, 0, r.stderr)
+            logits[name] = [x[0] for x in struct.iter_unpack("<f", file.read_bytes())]
+        far = max(abs(a - b) for a, b in zip(logits["base"], logits["apart"]))
+        near = max(abs(a - b) for a, b in zip(logits["merged"], logits["apart"]))
+        self.assertTrue(far > 0.01 and near < 1e-3, (far, near))
+        self.refused("run", "-m", model, "--lora", model, "-p", "hi", says="is no LoRA adapter")
+        self.refused("convert", model, self.dir / "x.gguf", "--lora", self.dir / "absent.gguf", says="absent")
+        self.assertFalse((self.dir / "x.gguf").exists())
 
     def test_sentences(self):
         r = self.fikr("train", self.recipe(sede=1))

@@ -94,6 +94,35 @@ static void arena_reuses_memory(void **state)
     arena_fini(&a);
 }
 
+/* Passes of a little more each time, in arrays larger than a block: memory is that of the largest pass. */
+static void arena_becomes_whole(void **state)
+{
+    (void)state;
+    struct arena a;
+    arena_init(&a, 1 << 12, 0, MEM_SCRATCH);
+    for (size_t n = 10000; n < 10000 + 30 * 64; n += 64) {
+        struct mem_stats s0, s1;
+        for (int again = 0; again < 2; again++) {
+            arena_reset_whole(&a);
+            mem_get_stats(&s0);
+            for (int i = 0; i < 20; i++) {
+                char *p = arena_alloc(&a, n);
+                assert_non_null(p);
+                memset(p, i, n);
+            }
+            mem_get_stats(&s1);
+        }
+        assert_int_equal(s1.n_calls, s0.n_calls);
+        assert_true(a.total_bytes <= 20 * (n + 64));
+    }
+    mem_inject(0, true); /* no memory for the whole: nothing is lost but the blocks */
+    assert_null(arena_alloc(&a, 1 << 20));
+    arena_reset_whole(&a);
+    mem_inject(-1, false);
+    assert_non_null(arena_alloc(&a, 1 << 20));
+    arena_fini(&a);
+}
+
 static void buffer_keeps_its_cap(void **state)
 {
     (void)state;
@@ -155,6 +184,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(counts_live_bytes),    cmocka_unit_test(cap_refuses),
         cmocka_unit_test(injection_fails_the_nth), cmocka_unit_test(arena_reuses_memory),
+        cmocka_unit_test(arena_becomes_whole),
         cmocka_unit_test(buffer_keeps_its_cap), cmocka_unit_test(sentences_are_printable),
         cmocka_unit_test(sha256_of_known_texts),
     };

@@ -93,6 +93,27 @@ static void what_does_not_fit_is_refused(void **state)
     }
 }
 
+static void every_allocation_may_fail(void **state)
+{
+    (void)state;
+    struct half halves[2] = {A, B};
+    const char *path = write_file("llama", "adapter", "lora", 6, halves, 2);
+    bool is_open = false;
+    for (int64_t n = 0; n < 1000 && !is_open; n++) {
+        struct model *m;
+        struct fk_error err = {0};
+        assert_int_equal(model_open(&m, gold_path("llama.gguf"), false, &err), FK_OK);
+        mem_inject(n, true);
+        enum fk_status st = model_add_adapter(m, path, &err);
+        mem_inject(-1, false);
+        is_open = st == FK_OK;
+        if (!is_open && st != FK_ENOMEM) fail_msg("%s", err.message);
+        model_close(&m);
+    }
+    assert_true(is_open);
+    unlink(path);
+}
+
 static const int32_t ids[8] = {3, 17, 5, 40, 2, 9, 11, 8};
 
 static void logits_of(const char *adapter, int chunk, float *out)
@@ -130,6 +151,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_does_not_fit_is_refused),
+        cmocka_unit_test(every_allocation_may_fail),
         cmocka_unit_test(it_changes_what_it_should),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
