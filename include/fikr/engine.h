@@ -12,6 +12,7 @@ extern "C" {
 typedef struct fk_engine fk_engine;
 
 enum fk_kv_type { FK_KV_F16 = 0, FK_KV_F32, FK_KV_I8 };
+#define FK_BITS_EXACT (-1)
 enum fk_mla { FK_MLA_AUTO = 0, FK_MLA_ABSORBED, FK_MLA_EXPANDED };
 
 struct fk_engine_params {
@@ -25,7 +26,9 @@ struct fk_engine_params {
     /* Cache of all sessions together, prefixes of earlier ones included. 0: twice what n_ctx needs, at
      * least 64 MiB, and old prefixes give way once n_ctx's worth is in use. */
     uint64_t kv_bytes_max;
-    int bits;               /* what weights in planes are read at: 2, 3, 4, 6 or 8; 0: as the file plans */
+    /* What weights in planes are read at: 2, 3, 4, 6 or 8; 0: as the file plans; FK_BITS_EXACT: the text of the
+     * widest read, sooner: low planes draft tokens, and the widest read checks several at once. */
+    int bits;
     void *reserved[7];
 };
 FK_API void fk_engine_default_params(struct fk_engine_params *p);
@@ -35,8 +38,8 @@ FK_API enum fk_status fk_engine_create(fk_engine **out, const fk_model *m,
                                        const struct fk_engine_params *params, struct fk_error *err);
 FK_API void fk_engine_destroy(fk_engine **e); /* its sessions must be gone */
 
-/* From the next step on; what is cached stays as it was computed. 0: all that the file has. FK_EINVAL
- * if the model has no planes, or not that many. */
+/* From the next step on; what is cached stays as it was computed. 0: as the file plans, or all that it has. FK_EINVAL
+ * if the model has no planes, or not that many (exact: two). */
 FK_API enum fk_status fk_engine_set_bits(fk_engine *e, int bits, struct fk_error *err);
 
 struct fk_engine_info {
@@ -45,6 +48,7 @@ struct fk_engine_info {
     uint64_t kv_bytes_per_token;
     uint64_t kv_bytes_used, kv_bytes_max;
     int bits, bits_max;                 /* in use (0: as the file plans) and in the file (0: no planes) */
+    int draft_bits;                     /* exact mode: what drafts are read at; else 0 */
 };
 FK_API enum fk_status fk_engine_get_info(const fk_engine *e, struct fk_engine_info *out);
 

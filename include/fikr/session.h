@@ -110,8 +110,9 @@ FK_API const int32_t *fk_session_tokens(const fk_session *s, size_t *n);
 struct fk_session_stats {
     uint64_t n_prompt, n_cached, n_thinking, n_answer; /* tokens of the last prompt and reply */
     double prefill_s, decode_s, first_token_s, cpu_s;
-    uint64_t weight_bytes, kv_bytes;                   /* read during decode; a batch's are shared */
+    uint64_t weight_bytes, kv_bytes;                   /* read during decode, by drafts too; a batch's are shared */
     uint64_t n_loops_broken;
+    uint64_t n_drafted, n_accepted;                    /* exact mode: tokens */
 };
 FK_API enum fk_status fk_session_get_stats(const fk_session *s, struct fk_session_stats *out);
 

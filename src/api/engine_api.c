@@ -43,6 +43,7 @@ enum fk_status fk_engine_get_info(const fk_engine *e, struct fk_engine_info *out
         .kv_bytes_used = kv_pool_used_bytes(&e->pool),
         .kv_bytes_max = (uint64_t)e->pool.n_pages * p->kv.page_bytes,
         .bits = engine_bits(e),
+        .draft_bits = e->draft_bits,
         .bits_max = e->model->n_planes ? planes_bits(e->model->n_planes - 1) : 0,
     };
     return FK_OK;

@@ -115,6 +115,8 @@ enum fk_status fk_fit(const fk_model *model, const struct fk_engine_params *para
     out->kv_bytes = n_pages * plan.kv.page_bytes;
     out->scratch_bytes = activations + device_scratch(&m->config, n_rows) +
                          5 * n_vocab * sizeof(float);
+    if (params && params->bits == FK_BITS_EXACT)
+        out->scratch_bytes += DRAFT_MAX * n_vocab * sizeof(float);
     out->other_bytes = rss;
     out->total_bytes = out->weight_bytes + out->kv_bytes + out->scratch_bytes + out->other_bytes;
     out->available_bytes = available_bytes();

@@ -157,8 +157,10 @@ const struct arg_spec arg_specs[] = {
      "type of the cache", ENGINE},
     {"--mla", NULL, ARG_CHOICE, AT(mla), 0, 0, 0, "auto|absorbed|expanded",
      "auto|absorbed|expanded", "form of latent attention (DeepSeek)", ENGINE},
-    {"--bits", NULL, ARG_CHOICE, AT(bits), 0, 0, 0, "auto|2|3|4|6|8", "auto|2|3|4|6|8",
-     "what the weights of a file in planes are read at; auto: as the file plans, or all there is",
+    {"--bits", NULL, ARG_CHOICE, AT(bits), 0, 0, 0, "auto|2|3|4|6|8|exact",
+     "auto|2|3|4|6|8|exact",
+     "what the weights of a file in planes are read at; auto: as the file plans, or all there is; exact: low "
+     "bits draft, the widest read checks, the text is the widest read's",
      ENGINE},
     {"--threads", NULL, ARG_INT, AT(threads), 0, 1, 1024, NULL, "N",
      "threads; all usable cores without it", ENGINE | VERB_QUANTIZE | VERB_TRAIN},

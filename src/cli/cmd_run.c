@@ -63,14 +63,32 @@ static enum fk_status make_ids(const struct args *a, const fk_model *m, const st
     return st;
 }
 
-static json_t *answer_json(const struct answer *r, uint64_t seed)
+/* The tokens of the reply, of a session whose prompt had n_prompt. */
+static json_t *reply_ids(const fk_session *s, size_t n_prompt)
+{
+    size_t n = 0;
+    const int32_t *ids = fk_session_tokens(s, &n);
+    json_t *list = json_array();
+    for (size_t i = n_prompt; list && i < n; i++)
+        if (json_array_append_new(list, json_integer(ids[i]))) {
+            json_decref(list);
+            list = NULL;
+        }
+    return list;
+}
+
+static json_t *answer_json(const struct answer *r, uint64_t seed, json_t *ids)
 {
     const struct fk_session_stats *s = &r->stats;
-    json_t *o = json_object(), *usage = json_object(), *timings = json_object();
+    json_t *o = json_object();
+    bool has_ids = json_put(o, "ids", ids);
+    json_t *usage = json_object(), *timings = json_object();
     bool ok = json_put(usage, "prompt_tokens", json_count(s->n_prompt)) &&
               json_put(usage, "cached_tokens", json_count(s->n_cached)) &&
               json_put(usage, "thinking_tokens", json_count(s->n_thinking)) &&
               json_put(usage, "answer_tokens", json_count(s->n_answer)) &&
+              json_put(usage, "drafted_tokens", json_count(s->n_drafted)) &&
+              json_put(usage, "accepted_tokens", json_count(s->n_accepted)) &&
               json_put(timings, "prefill_s", json_num(s->prefill_s)) &&
               json_put(timings, "decode_s", json_num(s->decode_s)) &&
               json_put(timings, "first_token_s", json_num(s->first_token_s)) &&
@@ -79,7 +97,7 @@ static json_t *answer_json(const struct answer *r, uint64_t seed)
         json_decref(usage);
         usage = NULL;
     }
-    ok = json_put(o, "text", json_text(r->content.n ? r->content.data : "", r->content.n)) &&
+    ok = has_ids && json_put(o, "text", json_text(r->content.n ? r->content.data : "", r->content.n)) &&
          json_put(o, "reasoning", json_text(r->reasoning.n ? r->reasoning.data : "",
                                             r->reasoning.n)) &&
          json_put(o, "finish", json_cstr(answer_finish_name(r->finish))) &&
@@ -90,13 +108,14 @@ static json_t *answer_json(const struct answer *r, uint64_t seed)
     return NULL;
 }
 
-static int finish(const struct args *a, const struct answer *r, struct fk_error *err)
+static int finish(const struct args *a, const struct answer *r, const fk_session *s, size_t n_prompt,
+                  struct fk_error *err)
 {
     if (r->finish == FK_FINISH_CANCELLED) {
         fail(err, FK_ECANCELLED, "interrupted");
         return term_complain(err);
     }
-    if (a->json) return json_emit(answer_json(r, a->seed), 0);
+    if (a->json) return json_emit(answer_json(r, a->seed, reply_ids(s, n_prompt)), 0);
     bool ends_line = r->content.n && r->content.data[r->content.n - 1] == '\n';
     if (term_is_tty(stdout) && !ends_line) putchar('\n');
     int code = term_finish(0);
@@ -137,7 +156,7 @@ static int run_once(const struct args *a)
     TRY_GOTO(fk_session_create(&s, o.engine, &sp, &err), done);
     st = answer_run(&r, s, ids, n_ids, opens_thinking, &err);
 done:;
-    int code = st ? term_complain(&err) : finish(a, &r, &err);
+    int code = st ? term_complain(&err) : finish(a, &r, s, n_ids, &err);
     fk_session_destroy(&s);
     fk_free(ids);
     answer_fini(&r);

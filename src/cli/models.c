@@ -151,7 +151,7 @@ enum fk_status opened_model(struct opened *o, const char *name, const char *lora
 
 void opened_params(const struct args *a, struct fk_engine_params *p)
 {
-    static const int bits[] = {0, 2, 3, 4, 6, 8};
+    static const int bits[] = {0, 2, 3, 4, 6, 8, FK_BITS_EXACT};
     fk_engine_default_params(p);
     p->n_threads = a->threads;
     p->cpu_mask = a->cpu;

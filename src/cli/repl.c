@@ -23,7 +23,11 @@ static void print_width(const struct repl *r, uint64_t n)
     double bytes = (double)r->last.stats.weight_bytes / (double)(n - 1); /* the last is not computed */
     double part = bytes / (2 * (double)m.n_active_params);
     fputs("; weights at ", stdout);
-    if (e.bits) printf("%d bits", e.bits);
+    if (e.draft_bits)
+        printf("%d bits, %d drafted %.0f %% right", e.bits, e.draft_bits,
+               r->last.stats.n_drafted ? 100 * (double)r->last.stats.n_accepted /
+                                             (double)r->last.stats.n_drafted : 0);
+    else if (e.bits) printf("%d bits", e.bits);
     else printf("planned bits, %.1f on average", 16 * part);
     printf(", %s a token, %.0f %% less than at 16", term_bytes((unsigned long long)bytes),
            100 * (1 - part));

@@ -162,6 +162,10 @@ static void print_bits(const struct repl *r)
         printf("Weights are read at the bits that the file plans, %d at most.\n", e.bits_max);
         return;
     }
+    if (e.draft_bits) {
+        printf("Exact mode: %d bits draft, %d bits check what is said.\n", e.draft_bits, e.bits);
+        return;
+    }
     printf("Weights are read at %d bits of the %d that the file has.\n", e.bits, e.bits_max);
 }
 
@@ -172,6 +176,8 @@ static void set_bits(struct repl *r, const char *rest)
     struct fk_engine_info e;
     if (strcmp(rest, "max") == 0 && fk_engine_get_info(r->opened.engine, &e) == FK_OK)
         bits = e.bits_max;
+    else if (strcmp(rest, "exact") == 0)
+        bits = FK_BITS_EXACT;
     else if (strcmp(rest, "auto") != 0 && args_parse_int("/bits", rest, 2, 8, &bits, &err)) {
         fprintf(stderr, "%s\n", err.message);
         return;
@@ -279,7 +285,7 @@ static const struct command commands[N_COMMANDS] = {
     {"/think", "on|off|auto|N", "thinking, or its budget in tokens", do_think},
     {"/ctx", "[N]", "show the context in use, or change its size", do_ctx},
     {"/model", "[NAME|FILE]", "list the models, or go over to another", repl_model},
-    {"/bits", "[auto|2|3|4|6|8|max]", "the bits of the weights in use", do_bits},
+    {"/bits", "[auto|2|3|4|6|8|max|exact]", "the bits of the weights in use", do_bits},
     {"/stats", "", "tokens, times and memory", do_stats},
     {"/system", "[TEXT|-]", "show, set or remove the system message", do_system},
     {"/exit", "", "end (also /quit, /bye, Ctrl-D)", do_exit},

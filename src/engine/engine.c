@@ -7,6 +7,7 @@
 #include "src/base/fail.h"
 
 #define DEFAULT_KV_BYTES ((uint64_t)64 << 20)
+#define DRAFT_PLANES 3 /* exact mode drafts at 4 bits: doc/precision.md */
 
 static enum fk_status check_int(const char *name, int value, int min, int max, int *out,
                                 struct fk_error *err)
@@ -111,7 +112,11 @@ static enum fk_status make_step(fk_engine *e, struct fk_error *err)
     e->seqs = mem_array(n, sizeof *e->seqs, MEM_ENGINE);
     e->parts = mem_array(n, sizeof *e->parts, MEM_ENGINE);
     e->members = mem_array(n, sizeof *e->members, MEM_ENGINE);
-    if (e->tokens && e->pos && e->out_rows && e->seqs && e->parts && e->members) return FK_OK;
+    e->draft_parts = mem_array(n, sizeof *e->draft_parts, MEM_ENGINE);
+    e->drafting = mem_array(n, sizeof *e->drafting, MEM_ENGINE);
+    if (e->tokens && e->pos && e->out_rows && e->seqs && e->parts && e->members && e->draft_parts &&
+        e->drafting)
+        return FK_OK;
     return fail_nomem(err, n * sizeof *e->seqs, "the rows of a step");
 }
 
@@ -146,7 +151,15 @@ failed:
 
 enum fk_status engine_set_bits(fk_engine *e, int bits, struct fk_error *err)
 {
-    int n = e->model->n_planes;
+    int n = e->model->n_planes, draft_bits = 0;
+    if (bits == FK_BITS_EXACT) {
+        if (n < 2)
+            return fail(err, FK_EINVAL, "exact mode drafts with the low planes of a file, and this one has %s; "
+                        "`fikr quantize` makes a file that can be read at any width",
+                        n ? "one plane" : "none");
+        bits = planes_bits(n - 1);
+        draft_bits = planes_bits(n > DRAFT_PLANES ? DRAFT_PLANES - 1 : n - 2);
+    }
     if (bits && planes_bits(planes_index(bits)) != bits)
         return fail(err, FK_EINVAL, "bits is %d; weights are read at 2, 3, 4, 6 or 8", bits);
     if (bits && !n)
@@ -156,6 +169,7 @@ enum fk_status engine_set_bits(fk_engine *e, int bits, struct fk_error *err)
         return fail(err, FK_EINVAL, "bits is %d, but the file ends after the plane of %d bits", bits,
                     planes_bits(n - 1));
     e->ops.bits = bits;
+    e->draft_bits = draft_bits;
     return FK_OK;
 }
 
@@ -176,6 +190,8 @@ void engine_destroy(fk_engine **engine)
     mem_free(e->seqs);
     mem_free(e->parts);
     mem_free(e->members);
+    mem_free(e->draft_parts);
+    mem_free(e->drafting);
     mem_free(e->tags.open_ids.ids);
     mem_free(e->tags.close_ids.ids);
     sampler_fini(&e->sampler);
@@ -196,11 +212,12 @@ enum fk_status engine_step(fk_engine *e, const struct step_part *parts, int n,
                       .kv = &e->plan.kv, .out_rows = e->out_rows};
     for (int i = 0; i < n; i++) {
         const struct sequence *s = parts[i].seq;
+        int pos0 = s->n_computed + parts[i].skip;
         e->seqs[i] = (struct batch_seq){.first_row = b.n_rows, .n_rows = parts[i].n_rows,
-                                        .pos0 = s->n_computed, .pages = s->pages};
+                                        .pos0 = pos0, .pages = s->pages};
         for (int r = 0; r < parts[i].n_rows; r++, b.n_rows++) {
-            e->tokens[b.n_rows] = s->tokens[s->n_computed + r];
-            e->pos[b.n_rows] = s->n_computed + r;
+            e->tokens[b.n_rows] = s->tokens[pos0 + r];
+            e->pos[b.n_rows] = pos0 + r;
             if (r >= parts[i].n_rows - parts[i].n_out) e->out_rows[b.n_out++] = b.n_rows;
         }
     }

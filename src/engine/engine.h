@@ -4,6 +4,7 @@
 #define ENGINE_ENGINE_H
 #include "fikr/engine.h"
 #include "src/device/op_times.h"
+#include "src/engine/draft.h"
 #include "src/engine/sampler.h"
 #include "src/engine/sequence.h"
 #include "src/model/model.h"
@@ -39,11 +40,16 @@ struct fk_engine {
     struct prefix_tree tree;
     struct sampler sampler;
     struct think_tags tags;
+    int draft_bits; /* exact mode: what drafts are read at; else 0 */
+    struct pace pace;
+    uint64_t draft_weight_bytes, draft_kv_bytes; /* read by drafts since the last step that is no draft */
     /* one step: [n_batch] each */
     int32_t *tokens, *pos, *out_rows;
     struct batch_seq *seqs;
     struct step_part *parts;
     size_t *members; /* which session of a call a part is */
+    struct step_part *draft_parts;
+    struct fk_session **drafting;
     struct op_times times; /* once asked for */
 };
 
@@ -51,16 +57,16 @@ enum fk_status engine_create(fk_engine **out, const struct model *m,
                              const struct fk_engine_params *params, struct fk_error *err);
 void engine_destroy(fk_engine **e);
 
-/* bits: 0 or a width that the model has. What engine_bits gives is never more than the
+/* bits: 0, FK_BITS_EXACT or a width that the model has. What engine_bits gives is never more than the
  * file has; 0: as the file plans, or no planes. */
 enum fk_status engine_set_bits(fk_engine *e, int bits, struct fk_error *err);
 int engine_bits(const fk_engine *e);
 
-/* One sequence's rows of a step: the next n_rows positions after n_computed, whose pages are
- * reserved. The logits of the last n_out of them are wanted. */
+/* One sequence's rows of a step: n_rows positions from n_computed + skip on, whose pages are reserved;
+ * those that are skipped are written. The logits of the last n_out of them are wanted. */
 struct step_part {
     struct sequence *seq;
-    int n_rows, n_out;
+    int skip, n_rows, n_out;
 };
 
 /* Computes n parts of together at most n_batch rows. *logits: [sum of n_out, n_vocab], valid until

@@ -44,6 +44,7 @@ void session_destroy(fk_session **session)
     reply_fini(&s->reply);
     sequence_fini(&s->seq);
     mem_free(s->logits);
+    mem_free(s->ahead.logits);
     mem_free(s);
     *session = NULL;
 }
@@ -115,6 +116,7 @@ static enum fk_status begin_reply(fk_session *s, bool opens_thinking, struct fk_
 {
     s->state = SESSION_IDLE;
     s->has_logits = false;
+    s->ahead.n = 0;
     if (s->has_next_settings) {
         settings_fini(&s->settings);
         s->settings = s->next_settings;

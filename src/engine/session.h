@@ -66,6 +66,7 @@ struct fk_session {
     struct sequence seq;
     float *logits;             /* [n_vocab] of the last prompt token */
     bool has_logits;
+    struct ahead ahead;    /* exact mode */
     bool in_step;              /* part of the step that is being put together */
     enum session_state state;
     enum fk_finish finish;

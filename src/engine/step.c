@@ -108,6 +108,11 @@ static bool begin(fk_session *s, struct fk_event *ev, enum fk_status *st, struct
         *st = pick(s, s->logits, ev, err);
         return false;
     }
+    const float *ahead = ahead_next(s);
+    if (ahead) {
+        *st = pick(s, ahead, ev, err);
+        return false;
+    }
     *st = sequence_reserve(&s->seq, s->seq.n_tokens, err);
     return *st == FK_OK;
 }
@@ -121,18 +126,36 @@ struct round {
     int n; /* of e->members and e->parts */
 };
 
+/* Of a draft for several sessions the longest counts. */
+static void learn(fk_engine *e, int first, int n, double draft_s, double verify_s)
+{
+    int most = 0;
+    for (int k = first; k < first + n; k++)
+        if (e->parts[k].n_rows - 1 > most) most = e->parts[k].n_rows - 1;
+    pace_learn(&e->pace, most, most ? draft_s / most : 0, verify_s);
+}
+
 static enum fk_status run_some(struct round *r, int first, int n, struct fk_error *err)
 {
+    fk_engine *e = r->e;
     const float *logits;
-    TRY(engine_step(r->e, r->e->parts + first, n, &logits, err));
+    e->draft_weight_bytes = e->draft_kv_bytes = 0;
+    double begun = clock_seconds();
+    if (e->draft_bits) draft_ahead(e, r->sessions, first, n);
+    double drafted = clock_seconds();
+    TRY(engine_step(e, e->parts + first, n, &logits, err));
+    if (e->draft_bits) learn(e, first, n, drafted - begun, clock_seconds() - drafted);
+    uint64_t weight_bytes = e->draft_weight_bytes + e->ops.weight_bytes_read;
+    uint64_t kv_bytes = e->draft_kv_bytes + e->ops.kv_bytes_read;
     for (int k = first; k < first + n; k++) {
-        size_t i = r->e->members[k];
+        size_t i = e->members[k];
         fk_session *s = r->sessions[i];
-        sequence_advance(&s->seq, s->seq.n_tokens, engine_bits(r->e), true);
-        s->stats.weight_bytes += r->e->ops.weight_bytes_read / (uint64_t)n;
-        s->stats.kv_bytes += r->e->ops.kv_bytes_read / (uint64_t)n;
+        sequence_advance(&s->seq, s->seq.n_tokens, engine_bits(e), true);
+        s->stats.weight_bytes += weight_bytes / (uint64_t)n;
+        s->stats.kv_bytes += kv_bytes / (uint64_t)n;
+        ahead_keep(s, logits, e->parts[k].n_rows - 1);
         r->statuses[i] = pick(s, logits, &r->events[i], err);
-        logits += r->e->model->config.n_vocab;
+        logits += (size_t)e->parts[k].n_out * (size_t)e->model->config.n_vocab;
     }
     return FK_OK;
 }

@@ -201,7 +201,7 @@ class Repl(Case):
     def test_commands(self):
         t = self.start()
         for typed, said in (("/help", "/regen"), ("/stats", "resident"), ("/bits", "bits a weight"),
-                            ("/bits 4", "not in planes"),
+                            ("/bits 4", "not in planes"), ("/bits exact", "low planes"),
                             ("/ctx", "of 4096 tokens"), ("/ctx 512", "of 512 tokens"),
                             ("/ctx x", "whole number"), ("/think 50", "at most 50"),
                             ("/think off", "is off"), ("/think maybe", "allowed are"),

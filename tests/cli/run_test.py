@@ -192,6 +192,20 @@ class Tiny(Case):
         self.assertEqual(doc["text"].encode(), a.stdout)
         self.assertLessEqual(doc["usage"]["answer_tokens"], 12)
 
+    def test_exact(self):
+        planes = self.dir / "planes.gguf"
+        made = self.fikr("quantize", TINY, planes, "--calibrate-tokens", "256")
+        self.assertEqual(made.returncode, 0, made.stderr)
+        args = ["run", "-p", "once upon", "--raw", "-n", "60", "--temp", "1", "--seed", "4", "-m"]
+        plain, exact = self.json(*args, planes), self.json(*args, planes, "--bits", "exact")
+        self.assertGreater(len(plain["ids"]), 0)
+        self.assertEqual(plain["ids"], exact["ids"])
+        self.assertEqual(len(plain["ids"]), plain["usage"]["thinking_tokens"] + plain["usage"]["answer_tokens"])
+        self.assertEqual(plain["text"], exact["text"])
+        self.assertEqual(plain["usage"]["drafted_tokens"], 0)
+        self.assertLessEqual(exact["usage"]["accepted_tokens"], exact["usage"]["drafted_tokens"])
+        self.refused(*args, TINY, "--bits", "exact", says="low planes")
+
     def test_seed(self):
         args = ["run", "-m", TINY, "-p", "x", "--raw", "-n", "24", "--temp", "2", "--seed"]
         a, b, c = (self.fikr(*args, s).stdout for s in ("7", "7", "8"))

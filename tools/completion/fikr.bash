@@ -26,7 +26,7 @@ _fikr() {
         return ;;
     --kv) words="f16 f32 i8" ;;
     --mla) words="auto absorbed expanded" ;;
-    --bits) words="auto 2 3 4 6 8" ;;
+    --bits) words="auto 2 3 4 6 8 exact" ;;
     --strip) words="2 3 4 6 plan" ;;
     --think) words="on off auto" ;;
     --template) words="chatml llama2 llama3 gemma deepseek plain" ;;
