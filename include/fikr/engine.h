@@ -11,7 +11,7 @@ extern "C" {
 
 typedef struct fk_engine fk_engine;
 
-enum fk_kv_type { FK_KV_F16 = 0, FK_KV_F32, FK_KV_I8 };
+enum fk_kv_type { FK_KV_F16 = 0, FK_KV_F32, FK_KV_I8, FK_KV_I4 };
 #define FK_BITS_EXACT (-1)
 enum fk_mla { FK_MLA_AUTO = 0, FK_MLA_ABSORBED, FK_MLA_EXPANDED };
 

@@ -11,6 +11,10 @@
 
 static bool row_bytes(enum dtype t, int dim, size_t *out)
 {
+    if (t == DT_KV_I4) {
+        *out = (size_t)kv_i8_cols(dim) / 2;
+        return true;
+    }
     size_t bytes = t == DT_F32 ? 4 : t == DT_F16 ? 2 : 1;
     if (!size_mul((size_t)dim, bytes, out) || !size_add(*out, 15, out)) return false;
     *out &= ~(size_t)15;
@@ -21,7 +25,7 @@ static bool head_bytes(const struct kv_layout *l, size_t row, int dim, size_t *o
 {
     size_t n = (size_t)l->page_tokens, scales = n * (size_t)kv_i8_groups(dim) * sizeof(float);
     if (!size_mul(row, n, out)) return false;
-    if (l->dtype == DT_I8 && row && !size_add(*out, scales, out)) return false;
+    if (kv_has_cells(l) && row && !size_add(*out, scales, out)) return false;
     if (!size_add(*out, 63, out)) return false;
     *out &= ~(size_t)63;
     return true;
@@ -29,13 +33,13 @@ static bool head_bytes(const struct kv_layout *l, size_t row, int dim, size_t *o
 
 static bool in_range(const struct kv_layout *l)
 {
-    if (l->dtype != DT_F32 && l->dtype != DT_F16 && l->dtype != DT_I8) return false;
+    if (l->dtype != DT_F32 && l->dtype != DT_F16 && !kv_has_cells(l)) return false;
     if (l->n_layers < 1 || l->n_layers > MAX_LAYERS) return false;
     if (l->n_kv_heads < 1 || l->n_kv_heads > MAX_HEADS) return false;
     if (l->k_dim < 1 || l->k_dim > MAX_DIM || l->v_dim < 1 || l->v_dim > MAX_DIM) return false;
     if (l->v_in_k && l->v_dim > l->k_dim) return false;
     int n = l->page_tokens;
-    if (l->dtype == DT_I8 && n < KV_I8_SLOTS) return false;
+    if (kv_has_cells(l) && n < KV_I8_SLOTS) return false;
     return n >= 1 && n <= MAX_PAGE && (n & (n - 1)) == 0;
 }
 

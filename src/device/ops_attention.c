@@ -52,7 +52,7 @@ static uint64_t cache_bytes(const struct batch *b, int window)
 {
     const struct kv_layout *l = b->kv;
     uint64_t n_keys = 0, row = l->k_row_bytes + l->v_row_bytes;
-    if (l->dtype == DT_I8)
+    if (kv_has_cells(l))
         row += 4 * (uint64_t)(kv_i8_groups(l->k_dim) + (l->v_in_k ? 0 : kv_i8_groups(l->v_dim)));
     for (int i = 0; i < b->n_seqs; i++) {
         const struct batch_seq *s = &b->seqs[i];

@@ -40,7 +40,8 @@ enum fk_status engine_plan(struct engine_plan *out, const struct model *m,
     case FK_KV_F16: dtype = DT_F16; break;
     case FK_KV_F32: dtype = DT_F32; break;
     case FK_KV_I8: dtype = DT_I8; break;
-    default: return fail(err, FK_EINVAL, "kv_type is %d; there are f16, f32 and i8", (int)p->kv_type);
+    case FK_KV_I4: dtype = DT_KV_I4; break;
+    default: return fail(err, FK_EINVAL, "kv_type is %d; there are f16, f32, i8 and i4", (int)p->kv_type);
     }
     enum mla_form form;
     switch (p->mla) {

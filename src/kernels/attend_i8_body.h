@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
- * attend_i8_body.h - attention over one span of int8 keys (kv_i8.h), in whatever vectors the file that
- * includes it has chosen: vec_*.h for floats, and for integers
+ * attend_i8_body.h - attention over one span of keys of 8 bits (kv_i8.h), or, where CELL_BITS is 4, of 4
+ * (kv_i4.h), in whatever vectors the file that includes it has chosen: vec_*.h for floats, and for integers
  *
  *   vi                     LANES 32-bit lanes
- *   vi_load(p)             four cells a lane
+ *   vi_load(p)             four cells a lane, or eight
  *   vi_even(x) vi_odd(x)   cells 0, 1 and 2, 3 of a lane as two 16-bit numbers
+ *   vi_nibbles(x, t)       cells 2t, 2t + 1 of 4 bits, in the same way; t is constant
+ *   vi_join(lo, hi)        the lower bytes of both, those of hi above
  *   vi_pair(p)             two 16-bit numbers, in every lane
  *   vi_dot(sum, x, w)      sum + the two products of a lane
  *   vi_float(x)            as floats
@@ -20,10 +22,15 @@
 #include "src/kernels/attend_soften.h"
 #include "src/kernels/kv_i8.h"
 
+#ifndef CELL_BITS
+#define CELL_BITS 8
+#endif
+
 enum {
     TILE_QUERIES = 6,
     BLOCKS = KERNEL_SPAN / KV_I8_SLOTS, /* of a span */
-    FOURS = KV_I8_GROUP / 4,            /* of a group's columns */
+    LANE_CELLS = 32 / CELL_BITS,
+    GROUP_LANES = KV_I8_GROUP / LANE_CELLS, /* of a group's columns */
     FETCH_BLOCKS = 2
 };
 
@@ -38,7 +45,7 @@ struct blocks {
     int first, end;
 };
 
-/* One group of columns of the values: four slots of all columns are quad_bytes. */
+/* One group of columns of the values: the slots of a lane, of all columns, are quad_bytes. */
 struct group {
     const uint8_t *quads[BLOCKS];
     int first, end; /* blocks */
@@ -67,6 +74,8 @@ INLINE const float *query_scales(const struct attend_args *a, int j)
     return (const float *)(const void *)(row + kv_i8_query_scales(a->k_dim));
 }
 
+INLINE int cell_bytes(int n) { return n * CELL_BITS / 8; }
+
 /* What lies at [p, p + bytes), towards the second level of the cache. */
 INLINE void fetch(const void *p, int bytes)
 {
@@ -80,7 +89,7 @@ INLINE void fetch_keys(const struct attend_args *a, const struct attend_page *pa
     const struct attend_page *page = pages + (page_of(a, block) - a->pages);
     int cols = kv_i8_cols(a->k_dim), left = cols - g * KV_I8_GROUP, slot = slot_of(a, block);
     int n = left < KV_I8_GROUP ? left : KV_I8_GROUP;
-    fetch(page->k + slot * cols + g * KV_I8_GROUP * KV_I8_SLOTS, n * KV_I8_SLOTS);
+    fetch(page->k + cell_bytes(slot * cols + g * KV_I8_GROUP * KV_I8_SLOTS), cell_bytes(n * KV_I8_SLOTS));
     fetch(page->k_scales + g * a->page_tokens + slot, 64);
 }
 
@@ -90,36 +99,39 @@ INLINE void fetch_values(const struct attend_args *a, int block)
     int cols = kv_i8_cols(a->v_dim), slot = slot_of(a, block);
     for (int g = 0; g < kv_i8_groups(a->v_dim); g++) {
         int at = g * KV_I8_GROUP, n = cols - at < KV_I8_GROUP ? cols - at : KV_I8_GROUP;
-        fetch(page->v + at * a->page_tokens + slot * n, n * KV_I8_SLOTS);
+        fetch(page->v + cell_bytes(at * a->page_tokens + slot * n), cell_bytes(n * KV_I8_SLOTS));
         fetch(page->v_scales + g * a->page_tokens + slot, 64);
     }
 }
 
-/* sum[j][e] += four products of query (or weights) j, at w + j * stride, in every lane of the cells at
- * at[e]; both counts constant, at most 12 sums. */
+/* Cells 2t and 2t + 1 of every lane as 16-bit numbers. */
+INLINE vi two_cells(vi x, const int t, const int bits)
+{
+#if CELL_BITS == 4
+    if (bits == 4) return vi_nibbles(x, t);
+#endif
+    (void)bits;
+    return t == 0 ? vi_even(x) : vi_odd(x);
+}
+
+/* sum[j][e] += the products of query (or weights) j, at w + j * stride, in every lane of the cells at
+ * at[e]; both counts and the bits of a cell constant, at most 12 sums. */
 INLINE void multiply(const uint8_t *const *at, int offset, const int16_t *w, size_t stride,
-                     const int n_q, const int n_vecs, vi *sum)
+                     const int n_q, const int n_vecs, const int bits, vi *sum)
 {
     vi x[4];
     UNROLL
-    for (int e = 0; e < n_vecs; e++)
-        x[e] = vi_even(vi_load(at[e] + offset));
-    UNROLL
-    for (int j = 0; j < n_q; j++) {
-        vi pair = vi_pair(w + (size_t)j * stride);
+    for (int t = 0; t < 16 / bits; t++) {
         UNROLL
         for (int e = 0; e < n_vecs; e++)
-            sum[n_vecs * j + e] = vi_dot(sum[n_vecs * j + e], x[e], pair);
-    }
-    UNROLL
-    for (int e = 0; e < n_vecs; e++)
-        x[e] = vi_odd(vi_load(at[e] + offset));
-    UNROLL
-    for (int j = 0; j < n_q; j++) {
-        vi pair = vi_pair(w + (size_t)j * stride + 2);
+            x[e] = two_cells(vi_load(at[e] + offset), t, bits);
         UNROLL
-        for (int e = 0; e < n_vecs; e++)
-            sum[n_vecs * j + e] = vi_dot(sum[n_vecs * j + e], x[e], pair);
+        for (int j = 0; j < n_q; j++) {
+            vi pair = vi_pair(w + (size_t)j * stride + 2 * t);
+            UNROLL
+            for (int e = 0; e < n_vecs; e++)
+                sum[n_vecs * j + e] = vi_dot(sum[n_vecs * j + e], x[e], pair);
+        }
     }
 }
 
@@ -131,21 +143,21 @@ INLINE void score_keys(const struct attend_args *a, const struct blocks *b, int 
     const float *scales[4], *q_scales = query_scales(a, j0);
     const int16_t *q = query(a, j0);
     const size_t stride = a->q_bytes / 2, scale_stride = a->q_bytes / 4;
-    const int last = b->end * KV_I8_SLOTS - LANES, n_fours = (a->k_dim + 3) / 4;
+    const int last = b->end * KV_I8_SLOTS - LANES, n_steps = (a->k_dim + LANE_CELLS - 1) / LANE_CELLS;
     UNROLL
     for (int e = 0; e < n_vecs; e++) {
         int i = i0 + e * LANES < last ? i0 + e * LANES : last;
         at[e] = b->keys[i / KV_I8_SLOTS] + i % KV_I8_SLOTS * 4;
         scales[e] = b->scales[i / KV_I8_SLOTS] + i % KV_I8_SLOTS;
     }
-    for (int g = 0, c = 0; c < n_fours; g++) {
-        const int stop = c + FOURS < n_fours ? c + FOURS : n_fours;
+    for (int g = 0, c = 0; c < n_steps; g++) {
+        const int stop = c + GROUP_LANES < n_steps ? c + GROUP_LANES : n_steps;
         vi sum[12];
         UNROLL
         for (int i = 0; i < n_q * n_vecs; i++)
             sum[i] = vi_zero();
         for (; c < stop; c++)
-            multiply(at, c * 4 * KV_I8_SLOTS, q + 4 * c, stride, n_q, n_vecs, sum);
+            multiply(at, c * 4 * KV_I8_SLOTS, q + LANE_CELLS * c, stride, n_q, n_vecs, CELL_BITS, sum);
         UNROLL
         for (int e = 0; e < n_vecs; e++) {
             vf k = vf_load(scales[e] + g * a->page_tokens);
@@ -174,9 +186,9 @@ INLINE void score_tile(const struct attend_args *a, const struct blocks *b, int 
     }
 }
 
-/* acc[j][d ...] of n_vecs vectors of the group's columns from `at` on */
+/* acc[j][d ...] of n_vecs vectors of the group's columns from `at` on, in cells of `bits` */
 INLINE void sum_values(const struct attend_args *a, const struct group *g, int j0, int at,
-                       const int n_q, const int n_vecs, weights w, const float *units)
+                       const int n_q, const int n_vecs, const int bits, weights w, const float *units)
 {
     vi sum[12];
     UNROLL
@@ -188,9 +200,9 @@ INLINE void sum_values(const struct attend_args *a, const struct group *g, int j
         for (int e = 0; e < n_vecs; e++)
             cells[e] = g->quads[b] + (at + e * LANES) * 4;
         if (a->next && j0 == 0 && at == 0) fetch_keys(a, a->next, b, g->col / KV_I8_GROUP);
-        for (int i = 0; i < KV_I8_SLOTS / 4; i++)
-            multiply(cells, i * g->quad_bytes, w[j0] + b * KV_I8_SLOTS + 4 * i, KERNEL_SPAN, n_q,
-                     n_vecs, sum);
+        for (int i = 0; i < KV_I8_SLOTS * bits / 32; i++)
+            multiply(cells, i * g->quad_bytes, w[j0] + b * KV_I8_SLOTS + 32 / bits * i, KERNEL_SPAN, n_q,
+                     n_vecs, bits, sum);
     }
     UNROLL
     for (int j = 0; j < n_q; j++)
@@ -205,13 +217,13 @@ INLINE void sum_values(const struct attend_args *a, const struct group *g, int j
 }
 
 INLINE void values_tile(const struct attend_args *a, const struct group *g, int j0, const int n_q,
-                        const int n_vecs, weights w, const float *units)
+                        const int n_vecs, const int bits, weights w, const float *units)
 {
     int at = 0;
     for (; at + n_vecs * LANES <= g->n_cols; at += n_vecs * LANES)
-        sum_values(a, g, j0, at, n_q, n_vecs, w, units);
+        sum_values(a, g, j0, at, n_q, n_vecs, bits, w, units);
     for (; at < g->n_cols; at += LANES)
-        sum_values(a, g, j0, at, n_q, 1, w, units);
+        sum_values(a, g, j0, at, n_q, 1, bits, w, units);
 }
 
 /* Weights p of query j times the values' scales, as 16-bit numbers in units of what is returned. */
@@ -225,7 +237,7 @@ INLINE float round_weights(const struct attend_args *a, const struct group *g, i
         vf v = vf_mul(vf_load(p + i), vf_load(scales[i / KV_I8_SLOTS] + i % KV_I8_SLOTS));
         v = vf_keep(v, a->first[j] - i, a->end[j] - i, vf_zero());
         vf_store(product + i, v);
-        most = vf_max(v, most);
+        most = vf_max(vf_max(v, vf_sub(vf_zero(), v)), most);
         sum = vf_add(sum, v);
     }
     const float largest = vf_largest(most);
@@ -240,16 +252,27 @@ INLINE float round_weights(const struct attend_args *a, const struct group *g, i
     return largest / 32767;
 }
 
-/* The group of the values that are columns of the keys: turned, so that a lane is a column. */
+/* Four columns of LANES keys, as bytes: those from 4 c on. */
+INLINE vi key_bytes(const uint8_t *keys, int c, int k)
+{
+#if CELL_BITS == 4
+    vi x = vi_load(keys + c / 2 * 4 * KV_I8_SLOTS + k * 4);
+    return c % 2 ? vi_join(vi_nibbles(x, 2), vi_nibbles(x, 3)) : vi_join(vi_nibbles(x, 0), vi_nibbles(x, 1));
+#else
+    return vi_load(keys + c * 4 * KV_I8_SLOTS + k * 4);
+#endif
+}
+
+/* The group of the values that are columns of the keys: turned, so that a lane is a column, of 4 bytes. */
 INLINE void turn_keys(const struct blocks *b, struct group *g, uint8_t *out)
 {
+    g->quad_bytes = 4 * g->n_cols;
     for (int i = b->first; i < b->end; i++, out += g->n_cols * KV_I8_SLOTS) {
-        const uint8_t *keys = b->keys[i] + g->col * KV_I8_SLOTS;
+        const uint8_t *keys = b->keys[i] + cell_bytes(g->col * KV_I8_SLOTS);
         g->quads[i] = out;
         for (int c = 0; c < g->n_cols / 4; c++)
             for (int k = 0; k < KV_I8_SLOTS; k += LANES)
-                vi_turn(out + k / 4 * g->quad_bytes + c * 16, g->quad_bytes,
-                        vi_load(keys + c * 4 * KV_I8_SLOTS + k * 4));
+                vi_turn(out + k / 4 * g->quad_bytes + c * 16, g->quad_bytes, key_bytes(keys, c, k));
     }
 }
 
@@ -265,7 +288,7 @@ enum { VECS_1 = 4, VECS_2 = 4, VECS_3 = 4, VECS_4 = 2, VECS_5 = 2, VECS_6 = 2 };
     static void values##n(const struct attend_args *a, const struct group *g, int j0, weights w,   \
                           const float *units)                                                      \
     {                                                                                              \
-        values_tile(a, g, j0, n, VECS_##n, w, units);                                              \
+        values_tile(a, g, j0, n, VECS_##n, CELL_BITS, w, units);                                   \
     }
 TILE(1)
 TILE(2)
@@ -276,9 +299,29 @@ TILE(6)
 
 static void (*const score_tiles[])(const struct attend_args *a, const struct blocks *b, int j0,
                                    scores s) = {scores1, scores2, scores3, scores4, scores5, scores6};
-static void (*const value_tiles[])(const struct attend_args *a, const struct group *g, int j0,
-                                   weights w, const float *units) = {values1, values2, values3,
-                                                                     values4, values5, values6};
+typedef void (*value_tile)(const struct attend_args *a, const struct group *g, int j0, weights w,
+                           const float *units);
+static const value_tile value_tiles[] = {values1, values2, values3, values4, values5, values6};
+
+#if CELL_BITS == 4
+#define TURNED(n)                                                                                  \
+    static void turned##n(const struct attend_args *a, const struct group *g, int j0, weights w,   \
+                          const float *units)                                                      \
+    {                                                                                              \
+        values_tile(a, g, j0, n, VECS_##n, 8, w, units);                                           \
+    }
+TURNED(1)
+TURNED(2)
+TURNED(3)
+TURNED(4)
+TURNED(5)
+TURNED(6)
+static const value_tile turned_tiles[] = {turned1, turned2, turned3, turned4, turned5, turned6};
+#define ATTEND VARIANT(attend_i4)
+#else
+#define turned_tiles value_tiles
+#define ATTEND VARIANT(attend_i8)
+#endif
 
 /* Queries of the tile that begins with query j: tiles of about the same size. */
 INLINE int tile_size(const struct attend_args *a, int j)
@@ -287,7 +330,7 @@ INLINE int tile_size(const struct attend_args *a, int j)
     return (left + n_tiles - 1) / n_tiles;
 }
 
-void VARIANT(attend_i8)(const struct attend_args *a)
+void ATTEND(const struct attend_args *a)
 {
     _Alignas(64) scores s;
     _Alignas(64) weights w;
@@ -297,7 +340,7 @@ void VARIANT(attend_i8)(const struct attend_args *a)
                        .end = (a->end[a->n_q - 1] + KV_I8_SLOTS - 1) / KV_I8_SLOTS};
     const int k_cols = kv_i8_cols(a->k_dim), v_cols = kv_i8_cols(a->v_dim);
     for (int i = b.first; i < b.end; i++) {
-        b.keys[i] = page_of(a, i)->k + slot_of(a, i) * k_cols;
+        b.keys[i] = page_of(a, i)->k + cell_bytes(slot_of(a, i) * k_cols);
         b.scales[i] = page_of(a, i)->k_scales + slot_of(a, i);
     }
     for (int j = 0, n; j < a->n_q; j += n) {
@@ -313,7 +356,7 @@ void VARIANT(attend_i8)(const struct attend_args *a)
         g.quad_bytes = 4 * g.n_cols;
         for (int i = b.first; i < b.end; i++) {
             const struct attend_page *page = page_of(a, i);
-            g.quads[i] = page->v + col * a->page_tokens + slot_of(a, i) * g.n_cols;
+            g.quads[i] = page->v + cell_bytes(col * a->page_tokens + slot_of(a, i) * g.n_cols);
             scales[i] = (a->v_in_k ? page->k_scales : page->v_scales) + slot_of(a, i) +
                         col / KV_I8_GROUP * a->page_tokens;
         }
@@ -322,7 +365,7 @@ void VARIANT(attend_i8)(const struct attend_args *a)
             units[j] = round_weights(a, &g, j, s[j], scales, w[j]);
         for (int j = 0, n; j < a->n_q; j += n) {
             n = tile_size(a, j);
-            value_tiles[n - 1](a, &g, j, w, units);
+            (a->v_in_k ? turned_tiles : value_tiles)[n - 1](a, &g, j, w, units);
         }
     }
 }

@@ -77,7 +77,7 @@ typedef void (*kernel_dequant_fn)(const void *w, int64_t k, float *out);
  * softcap 0: none. Row j of q starts q_bytes behind row j - 1, of acc at acc + j*v_dim.
  * f32, f16: q is float [k_dim], keys and values are rows k_row_bytes and v_row_bytes apart; those that no
  * query sees are not read.
- * i8: q, keys, values and scales as kv_i8.h has them; v_in_k: the values are the first v_dim columns of
+ * i8, i4: q, keys, values and scales as kv_i8.h and kv_i4.h have them; v_in_k: the values are the first v_dim columns of
  * the keys, in their order. Slots of the span may be read whether a query sees them or not, but count
  * for nothing. A weight exp(s - m) times its value's scale may be rounded to 16 bits, the largest of
  * a query and group of columns being 32767. */
@@ -85,7 +85,7 @@ typedef void (*kernel_dequant_fn)(const void *w, int64_t k, float *out);
 #define KERNEL_SPAN 256
 struct attend_page {
     const uint8_t *k, *v; /* slot 0 */
-    const float *k_scales, *v_scales; /* i8; [groups][page_tokens] */
+    const float *k_scales, *v_scales; /* i8, i4; [groups][page_tokens] */
 };
 struct attend_args {
     const void *q;
@@ -114,7 +114,7 @@ struct kernels {
     kernel_dequant_fn dequant_f16, dequant_bf16, dequant_q4_0, dequant_q4_1, dequant_q5_0,
         dequant_q5_1, dequant_q8_0, dequant_q2_k, dequant_q3_k, dequant_q4_k, dequant_q5_k,
         dequant_q6_k, dequant_iq4_nl, dequant_iq4_xs;
-    kernel_attend_fn attend_f32, attend_f16, attend_i8;
+    kernel_attend_fn attend_f32, attend_f16, attend_i8, attend_i4;
 
     /* (m,l,acc) <- merged with (m2,l2,acc2): the online softmax step, pages in order. */
     void (*attend_merge)(float *m, float *l, float *acc, float m2, float l2, const float *acc2,
@@ -132,11 +132,13 @@ struct kernels {
                              float *out);
     void (*rope_halves)(const float *x, const float *cos, const float *sin, int64_t n_pairs,
                         float *out);
-    /* Keys and values on their way into the cache, and queries that meet int8 keys (kv_i8.h).
+    /* Keys and values on their way into the cache, and queries that meet int8 keys (kv_i8.h, kv_i4.h).
      * to_i8, to_i16: out = round to even of x * (127 / max), (32767 / max), scale = max / 127, / 32767
-     * for every group of 64; zero and NaN as in act_row_bytes. */
+     * for every group of 64; zero and NaN as in act_row_bytes. to_i4: at most 7, scale = m / -8 where m is the
+     * first x of the group with the largest |x|, out = round to even of x * (-8 / m). */
     void (*to_f16)(const float *x, int64_t n, uint16_t *out);
     void (*to_i8)(const float *x, int64_t n, int8_t *out, float *scales);
+    void (*to_i4)(const float *x, int64_t n, int8_t *out, float *scales);
     void (*to_i16)(const float *x, int64_t n, int16_t *out, float *scales);
     /* Every `block` (a power of two) columns times the Walsh-Hadamard matrix over sqrt(block), which is
      * its own inverse; n is a multiple of block; x and out may be the same. */

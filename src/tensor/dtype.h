@@ -14,6 +14,7 @@ enum dtype {
     DT_BF16 = 30,
     DT_F8_E4M3 = 200, /* safetensors only; scales stand beside it */
     DT_PLANES = 201,  /* data is a struct planes (planes.h), not the bytes */
+    DT_KV_I4 = 202,   /* keys and values in a cache only (kernels/kv_i4.h); dtype_info knows it not */
     DT_NONE = 255
 };
 

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include "src/kernels/kv_i8.h"
+#include "src/kernels/kv_i4.h"
 #include "tests/checkkern/check.h"
 
 static size_t element_bytes(const char *slot)
@@ -22,6 +22,7 @@ struct span {
     int first[KERNEL_MAX_Q], end[KERNEL_MAX_Q];
     struct input q, k, v, ks, vs;
     size_t bytes;
+    int bits; /* of a cell: 4 and 8 have scales */
 };
 
 struct shape {
@@ -60,21 +61,30 @@ static double key_value(const struct span *p, int i, int c)
     const struct attend_page *page = &a->pages[i / a->page_tokens];
     int slot = i % a->page_tokens;
     if (p->bytes > 1) return cell_at(page->k + (size_t)slot * a->k_row_bytes, p->bytes, c);
-    return (double)(int8_t)page->k[kv_i8_key(kv_i8_cols(a->k_dim), slot, c)] *
-           (double)page->k_scales[c / KV_I8_GROUP * a->page_tokens + slot];
+    int cols = kv_i8_cols(a->k_dim);
+    int cell = p->bits == 4 ? kv_i4_get(page->k, kv_i4_key(cols, slot, c))
+                            : (int8_t)page->k[kv_i8_key(cols, slot, c)];
+    return cell * (double)page->k_scales[c / KV_I8_GROUP * a->page_tokens + slot];
 }
 
 /* Of one page: n slots of n_cols cells, and their scales. */
-static void fill_i8(uint8_t *cells, float *scales, bool keys, int dim, int page, int n)
+static void fill_ints(int bits, uint8_t *cells, float *scales, bool keys, int dim, int page, int n)
 {
     for (int i = 0; i < n; i++) {
         for (int c = 0; c < dim; c++) {
-            size_t at = keys ? kv_i8_key(kv_i8_cols(dim), i, c)
-                             : kv_i8_value(kv_i8_cols(dim), page, i, c);
+            int cols = kv_i8_cols(dim);
+            if (bits == 4) {
+                kv_i4_put(cells, keys ? kv_i4_key(cols, i, c) : kv_i4_value(cols, page, i, c),
+                          (int)floorf(random_unit() * 7.99f));
+                continue;
+            }
+            size_t at = keys ? kv_i8_key(cols, i, c) : kv_i8_value(cols, page, i, c);
             cells[at] = (uint8_t)(int8_t)(random_unit() * 127.9f);
         }
-        for (int g = 0; g < kv_i8_groups(dim); g++)
-            scales[g * page + i] = 0.01f + 0.005f * random_unit();
+        for (int g = 0; g < kv_i8_groups(dim); g++) {
+            float sign = bits == 4 && random_unit() < 0 ? -1 : 1;
+            scales[g * page + i] = sign * (0.01f + 0.005f * random_unit());
+        }
     }
 }
 
@@ -98,8 +108,13 @@ static void span_new(struct span *p, const char *slot, const struct shape *s)
     int n_keys = s->end + (s->n_q - 1) * s->step, page = s->page_tokens;
     int n_pages = (n_keys + page - 1) / page;
     p->bytes = element_bytes(slot);
+    p->bits = strcmp(slot, "attend_i4") ? 8 * (int)p->bytes : 4;
     bool i8 = p->bytes == 1;
     size_t k_row = pad16((size_t)s->k_dim * p->bytes), v_row = pad16((size_t)s->v_dim * p->bytes);
+    if (p->bits == 4) {
+        k_row /= 2;
+        v_row /= 2;
+    }
     size_t k_groups = i8 ? (size_t)kv_i8_groups(s->k_dim) : 0, slots = (size_t)(n_pages * page);
     size_t v_groups = i8 ? (size_t)kv_i8_groups(s->v_dim) : 0;
     size_t q_bytes = i8 ? kv_i8_query_bytes(s->k_dim) : (size_t)(s->k_dim + 3) * 4;
@@ -134,8 +149,8 @@ static void span_new(struct span *p, const char *slot, const struct shape *s)
             fill_cells(v, (size_t)n * v_row, p->bytes);
             continue;
         }
-        fill_i8(k, ks, true, s->k_dim, page, n);
-        fill_i8(v, vs, false, s->v_dim, page, n);
+        fill_ints(p->bits, k, ks, true, s->k_dim, page, n);
+        fill_ints(p->bits, v, vs, false, s->v_dim, page, n);
         p->pages[i].k_scales = ks;
         p->pages[i].v_scales = s->v_in_k ? ks : vs;
     }
@@ -185,14 +200,14 @@ static void compare(const struct variant *v, const struct span *p, const struct 
 {
     const struct attend_args *a = &p->a;
     for (int j = 0; j < a->n_q; j++) {
-        double worst = 0, rounding = 0;
+        double worst = 0, rounding = 0, largest = 0.015 * (p->bits == 4 ? 8 : 127);
         for (int i = a->first[j]; i < a->end[j]; i++) {
             double sum = 0;
             for (int c = 0; c < a->k_dim; c++)
                 sum += fabs(query_value(p, j, c) * key_value(p, i, c));
             sum *= (double)a->scale;
             if (sum > worst) worst = sum;
-            if (p->bytes == 1 && v->bound > 0) rounding += 127 * 0.015 / 32767 / 2 * 0x1p24 / v->bound;
+            if (p->bytes == 1 && v->bound > 0) rounding += largest / 32767 / 2 * 0x1p24 / v->bound;
         }
         double slack = 2 * worst + 4;
         float m = at(&got->m, (size_t)j), l = at(&got->l, (size_t)j);
@@ -204,7 +219,7 @@ static void compare(const struct variant *v, const struct span *p, const struct 
         for (int c = 0; c < a->v_dim; c++) {
             size_t i = (size_t)(j * a->v_dim + c);
             double most = (double)at(&want->l, (size_t)j) *
-                          (p->bytes == 1 ? 127 * 0.015 : 1.0);
+                          (p->bytes == 1 ? largest : 1.0);
             if (!close_enough(v->bound, at(&got->acc, i), at(&want->acc, i),
                               slack * most + rounding)) {
                 fail_check(v, "n_q %d keys %d..%d dims %d %d: acc[%d][%d] = %.9g, want %.9g",
@@ -372,7 +387,7 @@ bool bench_attend(const struct variant *v)
         double seconds = time_call(call_attend, &b);
         char what[64];
         snprintf(what, sizeof what, "%d q x 256 keys of %d", s[0], s[1]);
-        double bytes = (double)(256 * (s[1] + (s[3] ? 0 : s[2]))) * (double)b.p.bytes;
+        double bytes = (double)(256 * (s[1] + (s[3] ? 0 : s[2]))) * b.p.bits / 8;
         print_bench(v, what, seconds * 1e9 / (256.0 * s[0]), "query, key", bytes / seconds * 1e-9);
         xfree(b.p.a.m);
         xfree(b.p.a.l);

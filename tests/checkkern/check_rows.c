@@ -112,7 +112,7 @@ static void check_to_f16(const struct variant *v)
     }
 }
 
-/* to_i8 and to_i16: bytes of a number, and the scales of its groups of 64 */
+/* to_i8, to_i4 and to_i16: bytes of a number, and the scales of its groups of 64 */
 static void check_to_int(const struct variant *v, size_t bytes)
 {
     typedef void (*fn)(const float *, int64_t, void *, float *);
@@ -296,7 +296,7 @@ bool check_rows(const struct variant *v)
     else if (!strcmp(v->slot, "act_q8k")) check_acts(v, ACT_Q8K);
     else if (!strcmp(v->slot, "act_bf16")) check_acts(v, ACT_BF16);
     else if (!strcmp(v->slot, "to_f16")) check_to_f16(v);
-    else if (!strcmp(v->slot, "to_i8")) check_to_int(v, 1);
+    else if (!strcmp(v->slot, "to_i8") || !strcmp(v->slot, "to_i4")) check_to_int(v, 1);
     else if (!strcmp(v->slot, "to_i16")) check_to_int(v, 2);
     else if (!strcmp(v->slot, "rotate")) check_rotate(v);
     else if (!strcmp(v->slot, "read_bytes")) check_read(v);

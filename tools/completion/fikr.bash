@@ -24,7 +24,7 @@ _fikr() {
     -f | --file | --lora | -o | --out | --save-logits | --kl-base | --plan | --imatrix | --calibrate)
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
         return ;;
-    --kv) words="f16 f32 i8" ;;
+    --kv) words="f16 f32 i8 i4" ;;
     --mla) words="auto absorbed expanded" ;;
     --bits) words="auto 2 3 4 6 8 exact" ;;
     --strip) words="2 3 4 6 plan" ;;

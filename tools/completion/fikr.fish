@@ -35,7 +35,7 @@ complete -c fikr -n '__fish_seen_subcommand_from pull' -a '(fikr pull | string r
 complete -c fikr -n '__fish_seen_subcommand_from perplexity' -s f -l file -r -F
 complete -c fikr -n '__fish_seen_subcommand_from logits pull train' -s o -l out -r -F
 complete -c fikr -n '__fish_seen_subcommand_from run fit logits perplexity bench eval convert' -l lora -r -F
-complete -c fikr -l kv -x -a 'f16 f32 i8'
+complete -c fikr -l kv -x -a 'f16 f32 i8 i4'
 complete -c fikr -l mla -x -a 'auto absorbed expanded'
 complete -c fikr -l bits -x -a 'auto 2 3 4 6 8 exact'
 complete -c fikr -l strip -x -a '2 3 4 6 plan'

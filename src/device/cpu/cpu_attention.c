@@ -112,7 +112,7 @@ static const void *gather_q(const struct attention_job *j, const struct block *b
     const struct tensor *q = j->call->in[0];
     size_t k_dim = (size_t)j->p->k_dim, offset = (size_t)b->head * k_dim;
     const float *row = tensor_row_f32(q, b->seq->first_row + b->first) + offset;
-    bool encoded = j->kv->dtype == DT_I8;
+    bool encoded = kv_has_cells(j->kv);
     *stride = j->q_bytes;
     if (!encoded && b->n_pos == 1) return row;
     if (!encoded && b->n_heads == 1) {
@@ -145,7 +145,7 @@ static void find_pages(const struct attention_job *j, const struct block *b, int
         uint8_t *k = kv_k_head(kv, data, j->call->i_layer, b->kv_head);
         uint8_t *v = kv->v_in_k ? k : kv_v_head(kv, data, j->call->i_layer, b->kv_head);
         out[i] = (struct attend_page){.k = k, .v = v};
-        if (kv->dtype != DT_I8) continue;
+        if (!kv_has_cells(kv)) continue;
         out[i].k_scales = kv_scales(kv, k, kv->k_row_bytes);
         out[i].v_scales = kv_scales(kv, v, kv->v_in_k ? kv->k_row_bytes : kv->v_row_bytes);
     }
@@ -234,7 +234,7 @@ static void finish(const struct attention_job *j, const struct block *b, int row
     float *out = tensor_row_f32(j->call->out[0], t) + (b->head + row % b->n_heads) * n;
     sum = partial_row(j, sum, row);
     j->cpu->k.scale(sum.acc, 1.0f / *sum.l, n, out);
-    if (j->kv->dtype == DT_I8) j->cpu->k.rotate(out, n, j->kv->v_rotation, out);
+    if (kv_has_cells(j->kv)) j->cpu->k.rotate(out, n, j->kv->v_rotation, out);
 }
 
 static void whole_chunk(void *arg, int64_t chunk, int worker)
@@ -401,8 +401,9 @@ CPU_OP(attention)
     const struct attention_params *p = call->attention;
     struct attention_job j = {.cpu = c, .call = call, .p = p, .kv = call->batch->kv};
     j.attend = j.kv->dtype == DT_F16 ? c->k.attend_f16
-               : j.kv->dtype == DT_I8 ? c->k.attend_i8 : c->k.attend_f32;
-    j.q_bytes = j.kv->dtype == DT_I8 ? kv_i8_query_bytes(p->k_dim) : (size_t)p->k_dim * sizeof(float);
+               : j.kv->dtype == DT_I8 ? c->k.attend_i8
+               : j.kv->dtype == DT_KV_I4 ? c->k.attend_i4 : c->k.attend_f32;
+    j.q_bytes = kv_has_cells(j.kv) ? kv_i8_query_bytes(p->k_dim) : (size_t)p->k_dim * sizeof(float);
     if (!call->in[0]->n_rows) return FK_OK;
     int max_rows = 0;
     for (int i = 0; i < call->batch->n_seqs; i++)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
- * cpu_kv.c - keys and values on their way into the pages, narrowed to the cache's type; int8
- * as kernels/kv_i8.h has it. */
+ * cpu_kv.c - keys and values on their way into the pages, narrowed to the cache's type; cells
+ * as kernels/kv_i8.h and kv_i4.h have them. */
 #include <string.h>
 #include "src/device/cpu/cpu.h"
-#include "src/kernels/kv_i8.h"
+#include "src/kernels/kv_i4.h"
 
 /* The sequence that holds batch row t: sequences cover the rows in order. */
 static const struct batch_seq *seq_of_row(const struct batch *b, int t)
@@ -39,8 +39,17 @@ static void scatter_value(const struct kv_layout *l, uint8_t *head, int slot, in
     }
 }
 
-static void store_i8(const struct cpu *c, const struct kv_layout *l, bool is_key, uint8_t *head,
-                     int slot, const float *x)
+static void scatter_i4(const struct kv_layout *l, bool is_key, uint8_t *head, int slot, int col, int n,
+                       const int8_t *cells)
+{
+    int cols = kv_i8_cols(is_key ? l->k_dim : l->v_dim);
+    for (int i = 0; i < n; i++)
+        kv_i4_put(head, is_key ? kv_i4_key(cols, slot, col + i)
+                               : kv_i4_value(cols, l->page_tokens, slot, col + i), cells[i]);
+}
+
+static void store_cells(const struct cpu *c, const struct kv_layout *l, bool is_key, uint8_t *head,
+                        int slot, const float *x)
 {
     int dim = is_key ? l->k_dim : l->v_dim;
     float *scales = kv_scales(l, head, is_key ? l->k_row_bytes : l->v_row_bytes);
@@ -49,8 +58,11 @@ static void store_i8(const struct cpu *c, const struct kv_layout *l, bool is_key
         int8_t cells[KV_I8_CHUNK];
         int n = dim - at < KV_I8_CHUNK ? dim - at : KV_I8_CHUNK;
         c->k.rotate(x + at, n, is_key ? l->k_rotation : l->v_rotation, turned);
-        c->k.to_i8(turned, n, cells, scale);
-        (is_key ? scatter_key : scatter_value)(l, head, slot, at, n, cells);
+        (l->dtype == DT_I8 ? c->k.to_i8 : c->k.to_i4)(turned, n, cells, scale);
+        if (l->dtype == DT_I8)
+            (is_key ? scatter_key : scatter_value)(l, head, slot, at, n, cells);
+        else
+            scatter_i4(l, is_key, head, slot, at, n, cells);
         for (int g = 0; g < kv_i8_groups(n); g++)
             scales[(at / KV_I8_GROUP + g) * l->page_tokens + slot] = scale[g];
     }
@@ -64,8 +76,8 @@ static void store(const struct cpu *c, const struct kv_layout *l, bool is_key, u
     int dim = is_key ? l->k_dim : l->v_dim;
     if (l->dtype == DT_F16)
         c->k.to_f16(x, dim, (uint16_t *)(void *)row);
-    else if (l->dtype == DT_I8)
-        store_i8(c, l, is_key, head, slot, x);
+    else if (kv_has_cells(l))
+        store_cells(c, l, is_key, head, slot, x);
     else
         memcpy(row, x, (size_t)dim * sizeof(float));
 }
@@ -87,10 +99,23 @@ static void write_row(struct cpu *c, const struct op_call *call, int64_t t)
               v + (size_t)h * (size_t)l->v_dim);
 }
 
+/* Values of 4 bits share a byte with those of other slots of their eight: a thread writes all of them, with
+ * the first row that falls into them. */
+static void write_eight(struct cpu *c, const struct op_call *call, int64_t t)
+{
+    const struct batch_seq *s = seq_of_row(call->batch, (int)t);
+    int row = (int)t - s->first_row;
+    if (row && (s->pos0 + row) % 8) return;
+    do {
+        write_row(c, call, s->first_row + row++);
+    } while (row < s->n_rows && (s->pos0 + row) % 8);
+}
+
 CPU_OP(kv_write)
 {
     (void)err;
-    cpu_run_rows((struct cpu *)d, call, write_row, call->in[0]->n_rows,
+    cpu_row_fn write = call->batch->kv->dtype == DT_KV_I4 ? write_eight : write_row;
+    cpu_run_rows((struct cpu *)d, call, write, call->in[0]->n_rows,
                  call->in[0]->n_cols * 2);
     return FK_OK;
 }

@@ -3,7 +3,7 @@
  * relative to it, and the weighted sum of values. Each query stands alone. */
 #include <math.h>
 #include <string.h>
-#include "src/kernels/kv_i8.h"
+#include "src/kernels/kv_i4.h"
 #include "src/kernels/variants.h"
 
 /* One type of cache: element c of a query, of the key and of the value in slot i of the span. */
@@ -73,6 +73,23 @@ static double i8_value(const struct attend_args *a, int i, int c)
            (double)page->v_scales[c / KV_I8_GROUP * a->page_tokens + slot];
 }
 
+static double i4_key(const struct attend_args *a, int i, int c)
+{
+    const struct attend_page *page = page_of(a, i);
+    int slot = i % a->page_tokens;
+    return (double)kv_i4_get(page->k, kv_i4_key(kv_i8_cols(a->k_dim), slot, c)) *
+           (double)page->k_scales[c / KV_I8_GROUP * a->page_tokens + slot];
+}
+
+static double i4_value(const struct attend_args *a, int i, int c)
+{
+    if (a->v_in_k) return i4_key(a, i, c);
+    const struct attend_page *page = page_of(a, i);
+    int slot = i % a->page_tokens;
+    return (double)kv_i4_get(page->v, kv_i4_value(kv_i8_cols(a->v_dim), a->page_tokens, slot, c)) *
+           (double)page->v_scales[c / KV_I8_GROUP * a->page_tokens + slot];
+}
+
 static float score(const struct cache *cache, const struct attend_args *a, int j, int i)
 {
     double sum = 0;
@@ -126,6 +143,11 @@ void attend_f16_ref(const struct attend_args *a)
 void attend_i8_ref(const struct attend_args *a)
 {
     attend(&(struct cache){i8_query, i8_key, i8_value}, a);
+}
+
+void attend_i4_ref(const struct attend_args *a)
+{
+    attend(&(struct cache){i8_query, i4_key, i4_value}, a);
 }
 
 void attend_merge_ref(float *m, float *l, float *acc, float m2, float l2, const float *acc2,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * kv.c - rows on their way into an int8 cache, and the queries that meet them: rotated, then rounded. */
+ * kv.c - rows on their way into a cache of 8 or 4 bits, and the queries that meet them: rotated, then rounded. */
 #include <math.h>
 #include <string.h>
 #include "src/kernels/kv_i8.h"
@@ -39,6 +39,28 @@ void to_i8_ref(const float *x, int64_t n, int8_t *out, float *scales)
         *scales++ = scale_of(x + at, end - at, 127, &inverse);
         for (int64_t i = at; i < end; i++)
             out[i] = inverse > 0 ? (int8_t)rintf(x[i] * inverse) : 0;
+    }
+}
+
+/* The sign of the scale is that of the largest number, which takes the one level more below zero. */
+void to_i4_ref(const float *x, int64_t n, int8_t *out, float *scales)
+{
+    for (int64_t at = 0; at < n; at += KV_I8_GROUP) {
+        int64_t end = n - at < KV_I8_GROUP ? n : at + KV_I8_GROUP, i = at;
+        float size, inverse;
+        size = scale_of(x + at, end - at, 8, &inverse);
+        if (inverse > 0) {
+            while (fabsf(x[i]) < size * 8) i++;
+            if (x[i] > 0) {
+                size = -size;
+                inverse = -inverse;
+            }
+        }
+        *scales++ = size;
+        for (i = at; i < end; i++) {
+            float cell = size < 0 || size > 0 ? rintf(x[i] * inverse) : 0;
+            out[i] = (int8_t)(cell > 7 ? 7 : cell);
+        }
     }
 }
 

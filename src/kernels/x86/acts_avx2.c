@@ -47,7 +47,7 @@ INLINE float scale_of(uint32_t max, float limit, float *inverse)
 INLINE __m256i quants32(const float *x, float inverse)
 {
     const __m256 f = _mm256_set1_ps(inverse);
-    const __m256i keep = _mm256_set1_epi32(inverse > 0 ? -1 : 0);
+    const __m256i keep = _mm256_set1_epi32(inverse > 0 || inverse < 0 ? -1 : 0);
     __m256i v[4];
     UNROLL
     for (int i = 0; i < 4; i++)
@@ -126,6 +126,39 @@ void to_i8_avx2(const float *x, int64_t n, int8_t *out, float *scales)
         *scales++ = scale_of(max64(from), 127, &inverse);
         _mm256_storeu_si256((void *)to, quants32(from, inverse));
         _mm256_storeu_si256((void *)(to + 32), quants32(from + 32, inverse));
+        if (!whole) memcpy(out, quants, (size_t)(n - at));
+    }
+}
+
+/* Whether the first of 64 numbers whose size has these bits is above 0. */
+INLINE bool first_is_positive(const float *x, uint32_t max)
+{
+    const __m256i want = _mm256_set1_epi32((int)max);
+    for (int i = 0; i < KV_I8_GROUP; i += 8) {
+        __m256 v = _mm256_loadu_ps(x + i);
+        int is = _mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpeq_epi32(abs_bits(v), want)));
+        if (is) return !(_mm256_movemask_ps(v) & is & -is);
+    }
+    return false;
+}
+
+void to_i4_avx2(const float *x, int64_t n, int8_t *out, float *scales)
+{
+    const __m256i most = _mm256_set1_epi8(7);
+    for (int64_t at = 0; at < n; at += KV_I8_GROUP, x += KV_I8_GROUP, out += KV_I8_GROUP) {
+        float copy[KV_I8_GROUP] = {0}, inverse;
+        int8_t quants[KV_I8_GROUP];
+        bool whole = n - at >= KV_I8_GROUP;
+        if (!whole) memcpy(copy, x, (size_t)(n - at) * 4);
+        const float *from = whole ? x : copy;
+        int8_t *to = whole ? out : quants;
+        uint32_t max = max64(from);
+        float size = scale_of(max, 8, &inverse);
+        bool turn = inverse > 0 && first_is_positive(from, max);
+        if (turn) inverse = -inverse;
+        *scales++ = turn ? -size : size;
+        _mm256_storeu_si256((void *)to, _mm256_min_epi8(quants32(from, inverse), most));
+        _mm256_storeu_si256((void *)(to + 32), _mm256_min_epi8(quants32(from + 32, inverse), most));
         if (!whole) memcpy(out, quants, (size_t)(n - at));
     }
 }

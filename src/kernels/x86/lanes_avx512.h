@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * lanes_avx512.h - sixteen 32-bit lanes of int8 cells: the integers that attend_i8_body.h is written in,
+ * lanes_avx512.h - sixteen 32-bit lanes of cells of 8 or 4 bits: the integers that attend_i8_body.h is written in,
  * but for vi_dot. */
 #ifndef KERNELS_X86_LANES_AVX512_H
 #define KERNELS_X86_LANES_AVX512_H
@@ -11,6 +11,19 @@ INLINE vi vi_zero(void) { return _mm512_setzero_si512(); }
 INLINE vi vi_load(const uint8_t *p) { return _mm512_loadu_si512(p); }
 INLINE vi vi_even(vi x) { return _mm512_srai_epi16(_mm512_slli_epi16(x, 8), 8); }
 INLINE vi vi_odd(vi x) { return _mm512_srai_epi16(x, 8); }
+INLINE vi vi_nibbles(vi x, const int t)
+{
+    switch (t) {
+    case 0: return _mm512_srai_epi16(_mm512_slli_epi16(x, 12), 12);
+    case 1: return _mm512_srai_epi16(_mm512_slli_epi16(x, 8), 12);
+    case 2: return _mm512_srai_epi16(_mm512_slli_epi16(x, 4), 12);
+    default: return _mm512_srai_epi16(x, 12);
+    }
+}
+INLINE vi vi_join(vi lo, vi hi)
+{
+    return _mm512_or_si512(_mm512_and_si512(lo, _mm512_set1_epi16(255)), _mm512_slli_epi16(hi, 8));
+}
 INLINE vi vi_pair(const int16_t *p)
 {
     int32_t two;

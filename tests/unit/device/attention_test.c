@@ -20,7 +20,10 @@ static const struct shape shapes[] = {
     {DT_F32, 7, 7, 16, 16, 256, 100, false, 0},
     {DT_I8, 6, 2, 192, 128, 16, 40, false, 20}, {DT_I8, 16, 1, 144, 128, 64, 0, true, 0},
     {DT_I8, 3, 3, 75, 30, 256, 0, false, 0},
+    {DT_KV_I4, 6, 2, 192, 128, 16, 40, false, 20}, {DT_KV_I4, 16, 1, 144, 128, 64, 0, true, 0},
+    {DT_KV_I4, 9, 3, 64, 64, 64, 0, false, 0}, {DT_KV_I4, 3, 3, 75, 30, 256, 0, false, 0},
 };
+#define BOUND_I4 0.2 /* steps of turned numbers up to 1.5 are some 0.18 */
 #define N_SHAPES (int)(sizeof shapes / sizeof *shapes)
 
 struct story { /* one sequence: everything its attention depends on */
@@ -37,7 +40,9 @@ static void tell(struct lab *l, const struct shape *s, int n, struct story *out)
     assert_true(kv_layout_init(&out->kv, s->dtype, 2, s->n_kv, s->k_dim, s->v_dim, s->v_in_k,
                                s->page));
     out->p = (struct attention_params){.n_heads = s->n_heads, .n_kv_heads = s->n_kv,
-                                       .k_dim = s->k_dim, .v_dim = s->v_dim, .scale = 0.9f,
+                                       .k_dim = s->k_dim, .v_dim = s->v_dim,
+                                       /* keys of 4 bits move scores; that is to show as little as it is */
+                                       .scale = s->dtype == DT_KV_I4 ? 0.1f : 0.9f,
                                        .window = s->window, .softcap = s->softcap};
 }
 
@@ -97,7 +102,8 @@ static void equals_naive(void **state)
         struct story s;
         tell(&l, &shapes[i], 143, &s);
         struct tensor *y = run_in_chunks(&l, &s, 143);
-        double bound = s.kv.dtype == DT_F32 ? 1e-5 : s.kv.dtype == DT_F16 ? 5e-3 : 6e-2;
+        double bound = s.kv.dtype == DT_F32 ? 1e-5 : s.kv.dtype == DT_F16 ? 5e-3
+                       : s.kv.dtype == DT_I8 ? 6e-2 : BOUND_I4;
         for (int t = 0; t < 143; t++)
             for (int h = 0; h < s.p.n_heads; h++)
                 check_query(&s, t, h, tensor_row_f32(y, t) + h * s.p.v_dim, bound);

@@ -2,24 +2,25 @@
  * kv_view_test.c - sizes, alignment and limits of a cache page. */
 #include <limits.h>
 #include <string.h>
-#include "src/kernels/kv_i8.h"
+#include "src/kernels/kv_i4.h"
 #include "tests/unit/device/lab.h"
 
 static void sizes_add_up(void **state)
 {
     (void)state;
-    const enum dtype types[] = {DT_F32, DT_F16, DT_I8};
-    for (int t = 0; t < 3; t++)
-        for (int page = types[t] == DT_I8 ? 16 : 1; page <= 256; page *= 2)
+    const enum dtype types[] = {DT_F32, DT_F16, DT_I8, DT_KV_I4};
+    for (int t = 0; t < 4; t++)
+        for (int page = t >= 2 ? 16 : 1; page <= 256; page *= 2)
             for (int dim = 1; dim < 200; dim += 13) {
                 struct kv_layout l;
                 assert_true(kv_layout_init(&l, types[t], 3, 5, dim, dim + 1, false, page));
-                size_t element = types[t] == DT_F32 ? 4 : types[t] == DT_F16 ? 2 : 1;
-                assert_true(l.k_row_bytes >= (size_t)dim * element);
-                assert_true(l.v_row_bytes >= (size_t)(dim + 1) * element);
-                assert_int_equal(l.k_row_bytes % 16 + l.v_row_bytes % 16, 0);
+                size_t bits = (size_t)32 >> t;
+                assert_true(8 * l.k_row_bytes >= (size_t)dim * bits);
+                assert_true(8 * l.v_row_bytes >= (size_t)(dim + 1) * bits);
+                assert_int_equal(l.k_row_bytes % 8 + l.v_row_bytes % 8, 0);
+                if (t < 3) assert_int_equal(l.k_row_bytes % 16 + l.v_row_bytes % 16, 0);
                 assert_int_equal(l.k_head_bytes % 64 + l.v_head_bytes % 64, 0);
-                size_t scales = types[t] == DT_I8 ? 4 * (size_t)((dim + 64) / 64 * page) : 0;
+                size_t scales = t >= 2 ? 4 * (size_t)((dim + 64) / 64 * page) : 0;
                 assert_true(l.v_head_bytes >= l.v_row_bytes * (size_t)page + scales);
                 assert_int_equal(l.layer_bytes, 5 * (l.k_head_bytes + l.v_head_bytes));
                 assert_int_equal(l.page_bytes, 3 * l.layer_bytes);
@@ -29,22 +30,27 @@ static void sizes_add_up(void **state)
             }
 }
 
-/* Every cell of an int8 head has a byte of its own. */
-static void int8_cells_do_not_overlap(void **state)
+/* Every cell of a head has a byte of its own, or half a byte. */
+static void cells_do_not_overlap(void **state)
 {
     (void)state;
     const int dims[] = {1, 16, 40, 64, 75, 96, 128, 200, 576};
     for (size_t i = 0; i < sizeof dims / sizeof *dims; i++)
         for (int page = 16; page <= 256; page *= 4)
             for (int keys = 0; keys < 2; keys++) {
-                static uint8_t seen[256 * 576];
+                static uint8_t seen[256 * 576], halves[256 * 288][2];
                 int cols = kv_i8_cols(dims[i]);
                 memset(seen, 0, sizeof seen);
+                memset(halves, 0, sizeof halves);
                 for (int slot = 0; slot < page; slot++)
                     for (int c = 0; c < dims[i]; c++) {
                         size_t at = keys ? kv_i8_key(cols, slot, c) : kv_i8_value(cols, page, slot, c);
                         assert_true(at < (size_t)(cols * page) && !seen[at]);
                         seen[at] = 1;
+                        struct kv_i4_place p = keys ? kv_i4_key(cols, slot, c)
+                                                    : kv_i4_value(cols, page, slot, c);
+                        assert_true(2 * p.byte < (size_t)(cols * page) && !halves[p.byte][p.is_high]);
+                        halves[p.byte][p.is_high] = 1;
                     }
             }
 }
@@ -82,7 +88,7 @@ static void refuses_nonsense(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sizes_add_up), cmocka_unit_test(int8_cells_do_not_overlap),
+        cmocka_unit_test(sizes_add_up), cmocka_unit_test(cells_do_not_overlap),
         cmocka_unit_test(latents_have_no_values),
         cmocka_unit_test(refuses_nonsense),
     };

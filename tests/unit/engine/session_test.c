@@ -71,6 +71,8 @@ static void reused_prefixes_give_the_same_bits(void **state)
     for (size_t i = 0; i < N_FILES; i++) check_reuse(files[i], FK_KV_F32);
     check_reuse("llama.gguf", FK_KV_F16);
     check_reuse("llama.gguf", FK_KV_I8);
+    check_reuse("llama.gguf", FK_KV_I4);
+    check_reuse("deepseek2-v3.gguf", FK_KV_I4);
 }
 
 static void chunks_and_threads_give_the_same_bits(void **state)

@@ -165,10 +165,11 @@ static void replies_and_caches_are_those_of_the_widest_read(void **state)
 {
     (void)state;
     static const int drafts[] = {1, 3, DRAFT_MAX, 0};
+    static const enum fk_kv_type kinds[] = {FK_KV_F16, FK_KV_I8, FK_KV_I4};
     for (int f = 0; f < N_FILES; f++) {
         n_drafted = n_accepted = 0;
         for (int i = 0; i < 4; i++)
-            for (int t = 0; t < 2; t++) compare(f, drafts[i], f % 2 ? FK_KV_I8 : FK_KV_F16, 0.8f * (float)t);
+            for (int t = 0; t < 2; t++) compare(f, drafts[i], kinds[f % 3], 0.8f * (float)t);
         print_message("%s: %llu of %llu drafted tokens were right\n", files[f],
                       (unsigned long long)n_accepted, (unsigned long long)n_drafted);
         assert_true(n_accepted > 50 && n_accepted < n_drafted);
