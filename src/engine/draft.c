@@ -9,16 +9,18 @@
 #define FIRST_GUESS 0.8    /* of accept */
 #define ACCEPT_WEIGHT 0.05 /* of the newest token in a mean */
 #define TIME_WEIGHT 0.2    /* of the newest step */
-#define FORGET 0.998       /* a time that is not measured again looks that much better with each step */
+#define FORGET 0.9995      /* a time that is not measured again looks that much better with each step */
 
 int pace_choose(const struct pace *p, double accept)
 {
     if (p->n_fixed) return p->n_fixed;
-    double best = 0, tokens = 1, power = 1, verify = 0;
+    double best = 0, tokens = 1, power = 1, verify = 0, step = 0;
     int n = 0;
     for (int k = 0; k <= DRAFT_MAX; k++, power *= accept, tokens += power) {
-        /* What was never tried is taken to cost what one token less does: so it gets tried. */
-        if (p->verify_s[k] > 0) verify = p->verify_s[k];
+        /* What was never tried is taken to cost as much more as the last token did, the first nothing. */
+        double before = verify;
+        verify = p->verify_s[k] > 0 ? p->verify_s[k] : verify + step;
+        step = k && verify > before ? verify - before : 0;
         double rate = tokens / (verify + k * p->draft_s);
         if (k && !(rate > best)) continue;
         best = rate;
