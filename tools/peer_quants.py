@@ -16,6 +16,7 @@ import argparse
 import csv
 import ctypes
 import json
+import multiprocessing
 import os
 import struct
 import subprocess
@@ -209,7 +210,12 @@ def main():
     if a.csv:
         rows = merge(a.csv, rows)
     if a.svg:
-        draw(a.svg, rows)
+        # In a process of its own: llama.cpp's library and matplotlib's do not get along in one.
+        p = multiprocessing.get_context("spawn").Process(target=draw, args=(a.svg, rows))
+        p.start()
+        p.join()
+        if p.exitcode:
+            raise SystemExit(f"drawing {a.svg} failed")
 
 
 if __name__ == "__main__":
