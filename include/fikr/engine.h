@@ -27,8 +27,11 @@ struct fk_engine_params {
      * least 64 MiB, and old prefixes give way once n_ctx's worth is in use. */
     uint64_t kv_bytes_max;
     /* What weights in planes are read at: 2, 3, 4, 6 or 8; 0: as the file plans; FK_BITS_EXACT: the text of the
-     * widest read, sooner: low planes draft tokens, and the widest read checks several at once. */
+     * widest read, where low planes draft tokens and it checks several at once. */
     int bits;
+    /* Two-stage output head of a file in planes: all tokens at so many bits (2, 3, 4 or 6), then the 128
+     * likeliest and their neighbours at what `bits` asks for; 0: one stage. */
+    int head_bits;
     void *reserved[7];
 };
 FK_API void fk_engine_default_params(struct fk_engine_params *p);

@@ -101,6 +101,7 @@ struct op_call {
     const struct route_params *route;
     const struct attention_params *attention;
     int bits;                              /* what plane weights are read at; 0: as their file plans */
+    int first_bits, n_best;                /* OP_MATMUL: see op_matmul_best */
 };
 
 struct device;
@@ -169,6 +170,7 @@ struct ops {
     uint64_t bytes_timed;         /* read bytes that times has seen */
     const struct batch *batch;
     int bits;                     /* set by the owner: see op_call */
+    int head_bits;                /* of the output head's first stage, set by the owner; 0: it has one stage */
     uint64_t weight_bytes_read, kv_bytes_read; /* since ops_begin */
     /* Multiply-adds of quantized weights, which meet activations as int8; of experts those that a
      * token chose. Since ops_init. */
@@ -200,6 +202,11 @@ struct tensor *op_matmul(struct ops *o, const struct tensor *w, const struct ten
 void op_matmul_many(struct ops *o, int n, const struct tensor *const w[],
                     const struct tensor *const bias[], const struct tensor *x,
                     struct tensor *out[]);
+/* W x of planes in two stages: all rows at first_bits, then of every token those n_best groups of 8 rows
+ * that hold its largest results at the width in use. A plain op_matmul where first_bits is no narrower, where w
+ * has no planes or an adapter, and where it has no more groups. */
+struct tensor *op_matmul_best(struct ops *o, const struct tensor *w, const struct tensor *x, int first_bits,
+                              int n_best);
 /* w has n_mats = n_heads.  plain:      out[t, h*R + r] = sum_c w[h][r,c] x[t, h*C + c]
  *                          transposed: out[t, h*C + c] = sum_r w[h][r,c] x[t, h*R + r];
  *                          x of R columns is then shared by all heads */

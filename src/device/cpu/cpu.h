@@ -72,6 +72,10 @@ void cpu_mul_planes(const struct cpu *c, const struct tensor *w, int64_t mat, in
                     int64_t n_rows, int bits, const uint8_t *x, size_t x_row_bytes, int64_t n_x,
                     float *y, size_t y_stride);
 
+/* The second stage of a call with n_best; x: its encoded tokens. */
+enum fk_status cpu_best(struct cpu *c, const struct op_call *call, const struct encoded *x,
+                        struct fk_error *err);
+
 /* How n_rows weight rows (of row_bytes, for n_x tokens each) split into chunks, given the bytes of
  * all rows that share the job. */
 int64_t cpu_rows_per_chunk(const struct cpu *c, uint64_t total_bytes, uint64_t row_bytes,

@@ -147,7 +147,7 @@ CPU_OP(matmul)
 {
     struct cpu *c = (struct cpu *)d;
     const struct tensor *x = call->in[0];
-    struct matmul_job j = {.cpu = c, .bits = call->bits, .n_x = x->n_rows, .n_groups = 1};
+    struct matmul_job j = {.cpu = c, .bits = call->n_best ? call->first_bits : call->bits, .n_x = x->n_rows, .n_groups = 1};
     struct encoded by_format[ACT_N_FORMATS] = {{NULL, 0}};
     if (!j.n_x) return FK_OK;
     arena_reset(&c->scratch);
@@ -175,5 +175,5 @@ CPU_OP(matmul)
     }
     int64_t work = total < CPU_SERIAL_WORK ? (int64_t)total * j.n_x : CPU_SERIAL_WORK;
     cpu_run(c, matmul_chunk, &j, n_chunks * j.n_groups, work);
-    return FK_OK;
+    return call->n_best ? cpu_best(c, call, &j.part[0].x, err) : FK_OK;
 }

@@ -207,6 +207,68 @@ static void the_engine_switches_between_tokens(void **state)
     fk_model_close(&m);
 }
 
+/* What of a token's logits is the widest read's, and what that of 3 bits: whole groups of 8, those with the
+ * largest of 3 bits. A token alone has the bits that it has in a batch. */
+static void the_head_has_two_stages(void **state)
+{
+    (void)state;
+    enum { N_BEST = 5, N = 9, GROUPS = N_VOCAB / 8 };
+    static float low[N * N_VOCAB], wide[N * N_VOCAB], two[N * N_VOCAB], one[N_VOCAB];
+    struct rig r;
+    uint64_t bytes[3];
+    rig_open(&r, whole, 2, DT_F16, MLA_AUTO);
+    const struct tensor *w = r.model->output;
+    struct tensor x = {.dtype = DT_F32, .n_cols = w->n_cols, .n_rows = N, .n_mats = 1};
+    x.row_bytes = (size_t)w->n_cols * sizeof(float);
+    x.mat_bytes = N * x.row_bytes;
+    float *data = aligned_alloc(64, (x.mat_bytes + 63) & ~(size_t)63);
+    assert_non_null(data);
+    for (int i = 0; i < N * (int)w->n_cols; i++) data[i] = sinf((float)(i * i % 977));
+    x.data = data;
+    ops_begin(&r.ops, NULL);
+    for (int i = 0; i < 3; i++) {
+        float *to = i == 0 ? low : i == 1 ? wide : two;
+        r.ops.bits = i == 0 ? 3 : 8;
+        r.ops.weight_bytes_read = 0;
+        struct tensor *y = i < 2 ? op_matmul(&r.ops, w, NULL, &x) : op_matmul_best(&r.ops, w, &x, 3, 2);
+        assert_non_null(y);
+        bytes[i] = r.ops.weight_bytes_read;
+        if (i == 2) y = op_matmul_best(&r.ops, w, &x, 3, N_BEST);
+        for (int t = 0; t < N; t++) memcpy(to + t * N_VOCAB, tensor_row_f32(y, t), N_VOCAB * sizeof *to);
+    }
+    assert_true(bytes[2] > bytes[0] && bytes[2] <= bytes[0] + bytes[1]);
+    for (int t = 0; t < N; t++) {
+        float least = INFINITY, most = -INFINITY;
+        int n = 0;
+        for (int g = 0; g < GROUPS; g++) {
+            size_t at = (size_t)(t * N_VOCAB + 8 * g);
+            bool again = memcmp(two + at, wide + at, 32) == 0;
+            if (!again) assert_memory_equal(two + at, low + at, 32);
+            float m = -INFINITY;
+            for (size_t k = 0; k < 8; k++) m = fmaxf(m, low[at + k]);
+            if (again) least = fminf(least, m);
+            else most = fmaxf(most, m);
+            n += again;
+        }
+        assert_int_equal(n, N_BEST);
+        assert_true(least >= most);
+        struct tensor row = x;
+        row.data = data + (size_t)t * (size_t)w->n_cols;
+        row.n_rows = 1;
+        struct tensor *y = op_matmul_best(&r.ops, w, &row, 3, N_BEST);
+        assert_non_null(y);
+        memcpy(one, y->data, sizeof one);
+        assert_memory_equal(one, two + t * N_VOCAB, sizeof one);
+    }
+    /* No narrower, or no more groups than are read again: one stage. */
+    struct tensor *y = op_matmul_best(&r.ops, w, &x, 8, N_BEST);
+    assert_memory_equal(tensor_row_f32(y, 1), wide + N_VOCAB, N_VOCAB * sizeof *wide);
+    y = op_matmul_best(&r.ops, w, &x, 3, GROUPS);
+    assert_memory_equal(tensor_row_f32(y, 1), wide + N_VOCAB, N_VOCAB * sizeof *wide);
+    free(data);
+    rig_close(&r);
+}
+
 static void choices_are_the_best_ones(void **state)
 {
     (void)state;
@@ -328,6 +390,7 @@ int main(void)
         cmocka_unit_test(no_page_of_higher_planes_is_touched),
         cmocka_unit_test(a_switch_equals_a_fresh_run),
         cmocka_unit_test(the_engine_switches_between_tokens),
+        cmocka_unit_test(the_head_has_two_stages),
         cmocka_unit_test(choices_are_the_best_ones),
         cmocka_unit_test(a_large_unit_gets_its_step),
         cmocka_unit_test(budgets_are_kept),
