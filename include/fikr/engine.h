@@ -30,7 +30,7 @@ struct fk_engine_params {
      * widest read, where low planes draft tokens and it checks several at once. */
     int bits;
     /* Two-stage output head of a file in planes: all tokens at so many bits (2, 3, 4 or 6), then the 128
-     * likeliest and their neighbours at what `bits` asks for; 0: one stage. */
+     * likeliest and their neighbours at all that the file has; 0: one stage, at `bits`. */
     int head_bits;
     void *reserved[7];
 };

@@ -163,7 +163,7 @@ const struct arg_spec arg_specs[] = {
      "bits draft, the widest read checks, the text is the widest read's",
      ENGINE},
     {"--head", NULL, ARG_CHOICE, AT(head), 0, 0, 0, "whole|2|3|4|6", "whole|2|3|4|6",
-     "read the output head of a file in planes at so few bits, and the likeliest tokens again at --bits",
+     "read the output head of a file in planes at so few bits, and the likeliest tokens again at all",
      ENGINE},
     {"--threads", NULL, ARG_INT, AT(threads), 0, 1, 1024, NULL, "N",
      "threads; all usable cores without it", ENGINE | VERB_QUANTIZE | VERB_TRAIN},

@@ -203,7 +203,7 @@ void op_matmul_many(struct ops *o, int n, const struct tensor *const w[],
                     const struct tensor *const bias[], const struct tensor *x,
                     struct tensor *out[]);
 /* W x of planes in two stages: all rows at first_bits, then of every token those n_best groups of 8 rows
- * that hold its largest results at the width in use. A plain op_matmul where first_bits is no narrower, where w
+ * that hold its largest results at all bits there are. A plain op_matmul where first_bits is no narrower, where w
  * has no planes or an adapter, and where it has no more groups. */
 struct tensor *op_matmul_best(struct ops *o, const struct tensor *w, const struct tensor *x, int first_bits,
                               int n_best);

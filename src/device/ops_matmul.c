@@ -106,7 +106,7 @@ struct tensor *op_matmul_best(struct ops *o, const struct tensor *w, const struc
 {
     const struct planes *p = !ops_dead(o) && w && w->dtype == DT_PLANES && !w->adapter ? w->data : NULL;
     if (!p || o->recorder || p->n_mats != 1 || n_best < 1 || n_best >= p->n_groups ||
-        planes_read_index(p, 0, first_bits) >= planes_read_index(p, 0, o->bits))
+        planes_index(first_bits) >= p->n_planes - 1)
         return op_matmul(o, w, NULL, x);
     if (!ops_is_act(o, "matmul", "x", x) || !ops_is_weight(o, "matmul", w, x->n_cols)) return NULL;
     struct tensor *out = ops_new(o, x->n_rows, w->n_rows);
@@ -114,9 +114,9 @@ struct tensor *op_matmul_best(struct ops *o, const struct tensor *w, const struc
     int64_t n_again = x->n_rows * n_best < p->n_groups ? x->n_rows * n_best : p->n_groups; /* at most */
     if (x->n_rows)
         o->weight_bytes_read += planes_read_bytes(p, 0, p->n_groups, first_bits) +
-                                read_bytes(o, w, n_again * PLANES_ROWS);
+                                planes_read_bytes(p, 0, n_again, 8);
     count_products(o, w, (w->n_rows + (int64_t)n_best * PLANES_ROWS) * x->n_rows);
-    struct op_call c = {.bits = o->bits, .first_bits = first_bits, .n_best = n_best, .kind = OP_MATMUL,
+    struct op_call c = {.bits = 8, .first_bits = first_bits, .n_best = n_best, .kind = OP_MATMUL,
                         .in = {x}, .w = {w}, .out = {out}, .n_out = 1};
     return ops_run(o, &c) ? out : NULL;
 }

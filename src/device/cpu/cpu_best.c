@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * cpu_best.c - the second stage of op_matmul_best: of every token the groups of 8 rows with the largest
- * results are multiplied again, at the width that the weight is read at otherwise. */
+ * results are multiplied again, at all bits there are. */
 #include "src/device/cpu/cpu.h"
 
 struct best_job {
