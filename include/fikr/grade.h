@@ -35,6 +35,12 @@ FK_API int fk_family_find(const char *name);
 /* The style in which a family is best thought through: what a model that ships is trained to show. */
 FK_API enum fk_style fk_family_style(int family);
 
+/* The style that a thinking shows, whoever wrote it: DIRECT where it is blank; SEARCH where a word `no`
+ * (a wrong turn that was noticed) or `ok` (a result that was checked) stands in it, for countdown and
+ * calendar a `no` alone, since their straight way says ok too; else, and for letters always, STEPWISE. So
+ * a search without wrong turns may look stepwise. */
+FK_API enum fk_style fk_shown_style(int family, const char *thinking, size_t n);
+
 /* The lists that "outside" draws from; immutable, so threads may share one. */
 typedef struct fk_book fk_book;
 

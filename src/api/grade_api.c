@@ -31,6 +31,11 @@ enum fk_style fk_family_style(int family)
     return family == GRADE_COUNTDOWN ? FK_STYLE_SEARCH : FK_STYLE_STEPWISE;
 }
 
+enum fk_style fk_shown_style(int family, const char *thinking, size_t n)
+{
+    return grade_shown_style(family, thinking ? thinking : "", thinking ? n : 0);
+}
+
 enum fk_status fk_book_open(const char *data_dir, fk_book **out, struct fk_error *err)
 {
     if (!out) return fail(err, FK_EINVAL, "out is NULL");

@@ -43,8 +43,8 @@ const struct arg_spec arg_specs[] = {
     {"--seed", NULL, ARG_U64, AT(seed), AT(seed_given), 0, 0, NULL, "N",
      "the same seed gives the same text (bench: the same ids)", ASKED | VERB_BENCH | VERB_PUZZLES},
 
-    {"--family", NULL, ARG_STRING, AT(family), 0, 0, 0, NULL, "NAME",
-     "puzzles of this family only (add, countdown, ...)", PUZZLES},
+    {"--family", NULL, ARG_STRING, AT(family), 0, 0, 0, NULL, "A,B,C",
+     "puzzles of these families only (add, countdown, ...)", PUZZLES},
     {"--level", NULL, ARG_INT, AT(level), 0, 1, 5, NULL, "L",
      "puzzles of this level only, 1 to 5", PUZZLES},
     {"--lang", NULL, ARG_CHOICE, AT(lang), 0, 0, 0, "en|ar", "en|ar",

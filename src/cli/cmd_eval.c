@@ -56,11 +56,11 @@ static enum fk_status open_suite(struct eval *e, struct fk_error *err)
     const struct args *a = e->args;
     const char *name = a->operands[0];
     if (!strcmp(name, "puzzles")) {
-        struct puzzle_choice c = {.family = -1, .level = a->level, .lang = a->lang,
+        struct puzzle_choice c = {.level = a->level, .lang = a->lang,
                                   .split = a->split < 0 ? FK_SPLIT_TEST : (enum fk_split)a->split,
                                   .n_per_family = (size_t)a->count, .seed = a->seed,
                                   .data_dir = a->data};
-        if (a->family) TRY(family_arg(a->family, &c.family, err));
+        if (a->family) TRY(family_arg(a->family, c.family, err));
         return suite_puzzles(&e->suite, &c, err);
     }
     bool gsm8k = !strcmp(name, "gsm8k");
@@ -113,6 +113,7 @@ static enum fk_status run(struct eval *e, struct fk_error *err)
         all->n_answer += c->n_answer;
         all->n_unthinking += c->n_unthinking;
         all->n_cut += c->n_cut;
+        for (int i = 0; i < FK_N_STYLES; i++) all->n_style[i] += c->n_style[i];
         all->pass_at_k += c->pass_at_k;
         all->n_questions += c->n_questions;
     }
@@ -135,6 +136,8 @@ static json_t *group_json(const char *name, const struct eval_counts *c, int sam
               json_put(o, "refused", json_num(share(c->n_refused, c->n))) &&
               json_put(o, "cut", json_num(share(c->n_cut, c->n))) &&
               json_put(o, "without_thinking", json_num(share(c->n_unthinking, c->n))) &&
+              json_put(o, "stepwise", json_num(share(c->n_style[FK_STYLE_STEPWISE], c->n))) &&
+              json_put(o, "search", json_num(share(c->n_style[FK_STYLE_SEARCH], c->n))) &&
               json_put(o, "thinking_tokens", json_num(share(c->n_thinking, c->n))) &&
               json_put(o, "answer_tokens", json_num(share(c->n_answer, c->n)));
     if (ok && samples > 1)
@@ -167,28 +170,34 @@ static json_t *eval_json(const struct eval *e)
     return NULL;
 }
 
-static void print_group(const char *name, const struct eval_counts *c, int samples)
+/* has_styles: the suite knows how thinking looks. */
+static void print_group(const char *name, const struct eval_counts *c, int samples, bool has_styles)
 {
     struct interval w = interval_wilson(c->n_right, c->n);
     printf("%-12s %6llu %7.1f %% %6.1f to %5.1f", name, (unsigned long long)c->n,
            100 * share(c->n_right, c->n), 100 * w.low, 100 * w.high);
     if (samples > 1)
         printf(" %7.1f %%", c->n_questions ? 100 * c->pass_at_k / (double)c->n_questions : 0);
-    printf(" %8.1f %8.1f %% %6.1f %% %6.1f %%\n", share(c->n_thinking, c->n),
-           100 * share(c->n_unthinking, c->n), 100 * share(c->n_refused, c->n),
-           100 * share(c->n_cut, c->n));
+    printf(" %8.1f %8.1f %%", share(c->n_thinking, c->n), 100 * share(c->n_unthinking, c->n));
+    if (has_styles)
+        printf(" %7.1f %% %6.1f %%", 100 * share(c->n_style[FK_STYLE_STEPWISE], c->n),
+               100 * share(c->n_style[FK_STYLE_SEARCH], c->n));
+    printf(" %6.1f %% %6.1f %%\n", 100 * share(c->n_refused, c->n), 100 * share(c->n_cut, c->n));
 }
 
 static int report(const struct eval *e)
 {
     int samples = e->args->samples;
+    bool styles = e->suite.style != NULL;
     if (e->args->json) return json_emit(eval_json(e), 0);
     printf("%-12s %6s %9s %15s", e->suite.name, "n", "right", "95 % interval");
     if (samples > 1) printf("  pass@%-3d", samples);
-    printf(" %8s %10s %8s %8s\n", "thinking", "without", "refused", "cut");
+    printf(" %8s %10s", "thinking", "without");
+    if (styles) printf(" %9s %8s", "stepwise", "search");
+    printf(" %8s %8s\n", "refused", "cut");
     for (int g = 0; g < e->suite.n_groups; g++)
-        print_group(e->suite.group_names[g], &e->counts[g], samples);
-    if (e->suite.n_groups > 1) print_group("all", &e->counts[e->suite.n_groups], samples);
+        print_group(e->suite.group_names[g], &e->counts[g], samples, styles);
+    if (e->suite.n_groups > 1) print_group("all", &e->counts[e->suite.n_groups], samples, styles);
     return term_finish(0);
 }
 

@@ -26,10 +26,9 @@ static enum fk_status make_mix(const struct args *a, struct fk_mix *mix, struct 
     if (a->split >= 0) mix->split = (enum fk_split)a->split;
     if (a->lang >= 0) mix->lang[!a->lang] = 0;
     if (a->family) {
-        int family;
-        TRY(family_arg(a->family, &family, err));
-        memset(mix->family, 0, sizeof mix->family);
-        mix->family[family] = 1;
+        bool chosen[FK_MAX_FAMILIES];
+        TRY(family_arg(a->family, chosen, err));
+        for (int f = 0; f < FK_MAX_FAMILIES; f++) mix->family[f] = chosen[f];
     }
     for (int f = 0; f < fk_n_families(); f++) {
         memset(mix->style[f], 0, sizeof mix->style[f]);

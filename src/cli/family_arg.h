@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
- * family_arg.h - --family: a name to a family of puzzles. */
+ * family_arg.h - --family: names to families of puzzles. */
 #ifndef CLI_FAMILY_ARG_H
 #define CLI_FAMILY_ARG_H
-#include "fikr/status.h"
+#include <stdbool.h>
+#include "fikr/grade.h"
 
-/* FK_EINVAL, naming the families that there are. */
-enum fk_status family_arg(const char *typed, int *family, struct fk_error *err);
+/* "add" or "add,sub,sort": sets those and clears the others. FK_EINVAL, naming the families that there
+ * are. */
+enum fk_status family_arg(const char *typed, bool chosen[FK_MAX_FAMILIES], struct fk_error *err);
 
 #endif

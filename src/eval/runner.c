@@ -28,6 +28,14 @@ struct hall {
     uint64_t next, n_done, n_all; /* replies: item * n_samples + sample */
 };
 
+/* Tokens do not tell: the tag that ends the thinking is one. */
+static bool is_blank(const struct buf *b)
+{
+    for (size_t i = 0; i < b->n; i++)
+        if (!strchr(" \n\r\t", b->data[i])) return false;
+    return true;
+}
+
 static enum fk_status finish(struct hall *h, struct seat *seat, enum fk_finish how,
                              struct fk_error *err)
 {
@@ -42,7 +50,10 @@ static enum fk_status finish(struct hall *h, struct seat *seat, enum fk_finish h
     c->n_refused += v == FK_VERDICT_REFUSED;
     c->n_thinking += seat->n_thinking;
     c->n_answer += seat->n_answer;
-    c->n_unthinking += seat->n_thinking == 0;
+    c->n_unthinking += is_blank(&seat->thinking);
+    if (s->style)
+        c->n_style[s->style(s, seat->item, seat->thinking.n ? seat->thinking.data : "",
+                            seat->thinking.n)]++;
     c->n_cut += how != FK_FINISH_STOP;
     h->n_right[seat->item] += v == FK_VERDICT_RIGHT;
     h->n_done++;

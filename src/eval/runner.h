@@ -8,7 +8,8 @@
 struct eval_counts {
     uint64_t n, n_right, n_refused;
     uint64_t n_thinking, n_answer; /* tokens */
-    uint64_t n_unthinking;         /* replies without thinking */
+    uint64_t n_unthinking;         /* replies whose thinking is blank */
+    uint64_t n_style[FK_N_STYLES]; /* replies in a style; zeros where the suite knows none */
     uint64_t n_cut;                /* ended by a limit or the loop guard */
     double pass_at_k;              /* sum over questions; with one sample the same as n_right */
     uint64_t n_questions;

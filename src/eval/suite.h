@@ -2,6 +2,7 @@
  * suite.h - a suite is a list of questions in groups, each with a way to grade a reply. */
 #ifndef EVAL_SUITE_H
 #define EVAL_SUITE_H
+#include <stdbool.h>
 #include <stddef.h>
 #include "fikr/grade.h"
 
@@ -18,12 +19,14 @@ struct eval_suite {
     const char **group_names;  /* [n_groups] */
     /* Grades the answer (without thinking) to item i. */
     enum fk_verdict (*grade)(const struct eval_suite *s, size_t i, const char *answer, size_t n);
+    /* The style of a thinking about item i; NULL where the suite knows no styles. */
+    enum fk_style (*style)(const struct eval_suite *s, size_t i, const char *thinking, size_t n);
     void (*fini)(struct eval_suite *s);
     void *own;
 };
 
 struct puzzle_choice {
-    int family;              /* -1: all */
+    bool family[FK_MAX_FAMILIES]; /* which; none: all */
     int level;               /* 0: all */
     int lang;                /* enum fk_lang; -1: all */
     enum fk_split split;

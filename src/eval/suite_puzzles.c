@@ -24,6 +24,12 @@ static enum fk_verdict grade_puzzle(const struct eval_suite *s, size_t i, const 
     return fk_puzzle_grade(&p->all[i], answer, n);
 }
 
+static enum fk_style shown_style(const struct eval_suite *s, size_t i, const char *thinking, size_t n)
+{
+    const struct puzzles *p = s->own;
+    return fk_shown_style(p->all[i].family, thinking, n);
+}
+
 static void fini_puzzles(struct eval_suite *s)
 {
     struct puzzles *p = s->own;
@@ -44,7 +50,7 @@ static bool is_known(const struct puzzles *p, size_t first, const struct fk_puzz
 }
 
 static enum fk_status draw_family(struct eval_suite *s, const struct puzzle_choice *c, int family,
-                                  struct fk_error *err)
+                                  bool is_chosen, struct fk_error *err)
 {
     struct puzzles *p = s->own;
     struct fk_mix mix;
@@ -61,7 +67,7 @@ static enum fk_status draw_family(struct eval_suite *s, const struct puzzle_choi
     for (uint64_t i = 0; p->n - first < c->n_per_family && stale < MAX_STALE; i++) {
         struct fk_puzzle *x = &p->all[p->n];
         enum fk_status st = fk_puzzle_make(p->book, &mix, i, x, err);
-        if (st == FK_EINVAL && c->family < 0) break; /* none of this level in this split */
+        if (st == FK_EINVAL && !is_chosen) break; /* none of this level in this split */
         TRY(st);
         if (is_known(p, first, x)) {
             stale++;
@@ -77,13 +83,15 @@ static enum fk_status draw_family(struct eval_suite *s, const struct puzzle_choi
 enum fk_status suite_puzzles(struct eval_suite *s, const struct puzzle_choice *c,
                              struct fk_error *err)
 {
-    size_t n_families = c->family >= 0 ? 1 : (size_t)fk_n_families();
+    size_t n_chosen = 0, n_families = (size_t)fk_n_families();
+    for (size_t i = 0; i < n_families; i++) n_chosen += c->family[i];
     memset(s, 0, sizeof *s);
     s->name = "puzzles";
     struct puzzles *p = mem_zalloc(sizeof *p, MEM_MISC);
     if (!p) return fail_nomem(err, sizeof *p, "the puzzles");
     s->own = p;
     s->grade = grade_puzzle;
+    s->style = shown_style;
     s->fini = fini_puzzles;
     s->group_names = p->names;
     /* One more than are wanted: the last draw may be one that is dropped. */
@@ -94,7 +102,7 @@ enum fk_status suite_puzzles(struct eval_suite *s, const struct puzzle_choice *c
                                                         sizeof *p->all, "the puzzles");
     if (!st) st = fk_book_open(c->data_dir, &p->book, err);
     for (size_t i = 0; !st && i < n_families; i++)
-        st = draw_family(s, c, c->family >= 0 ? c->family : (int)i, err);
+        if (!n_chosen || c->family[i]) st = draw_family(s, c, (int)i, n_chosen > 0, err);
     s->n_items = p->n;
     if (st) suite_fini(s);
     return st;

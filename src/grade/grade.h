@@ -92,6 +92,9 @@ bool grade_verify_loosely(const struct grade_puzzle *p, enum fk_lang lang, const
 /* Whether the text sends the user to another model. */
 bool grade_is_refusal(const char *text, size_t n);
 
+/* What fk_shown_style says. */
+enum fk_style grade_shown_style(int family, const char *thinking, size_t n);
+
 /* Whether a recognised puzzle is beyond even what "longer than trained" means. */
 bool grade_is_too_large(const struct grade_puzzle *p);
 

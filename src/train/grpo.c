@@ -147,9 +147,12 @@ static bool grade_group(struct grpo *g, struct group *group, struct reply_of *re
     return var > 1e-9;
 }
 
-static void add_stats(struct grpo *g, const struct reply_of *replies, struct grpo_stats *s)
+static void add_stats(struct grpo *g, const struct group *group, const struct reply_of *replies,
+                      struct grpo_stats *s)
 {
     for (int64_t i = 0; i < g->p.group; i++) {
+        const struct buf *thinking = &replies[i].r.thinking;
+        s->style[fk_shown_style(group->puzzle.family, thinking->data, thinking->n)]++;
         s->reward += replies[i].reward;
         s->right += replies[i].is_right;
         s->ended += replies[i].r.ended;
@@ -191,7 +194,7 @@ static enum fk_status sample_groups(struct grpo *g, const struct fk_mix *mix, ui
         int at = (int)(first / size) + i;
         struct group *group = &g->groups[at];
         bool counts = grade_group(g, group, g->replies + at * size);
-        add_stats(g, g->replies + at * size, stats);
+        add_stats(g, group, g->replies + at * size, stats);
         grpo_learn_rate(g, s, group);
         if (!counts) {
             stats->dropped++;
@@ -220,6 +223,7 @@ enum fk_status grpo_sample(struct grpo *g, const struct fk_mix *mix, uint64_t se
     out->reward /= n;
     out->right /= n;
     out->ended /= n;
+    for (int i = 0; i < FK_N_STYLES; i++) out->style[i] /= n;
     out->n_thinking /= n;
     out->n_reply /= n;
     out->dropped /= drawn;

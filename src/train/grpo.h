@@ -24,6 +24,7 @@
 
 struct grpo_stats {
     double reward, right, ended;        /* means over all replies sampled */
+    double style[FK_N_STYLES];          /* shares of the styles that the thinking shows */
     double n_thinking, n_reply;         /* mean tokens */
     double entropy, kl, clipped;        /* over the tokens of the last update */
     double dropped;                     /* share of groups without variance */

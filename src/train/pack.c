@@ -98,7 +98,7 @@ enum fk_status pack_encode(struct pack *p, size_t *first, struct fk_error *err)
     size_t answer = p->doc.n;
     TRY(push_text(p, z->answer, strlen(z->answer), err));
     TRY(push_mark(p, MARK_END, err));
-    *first = p->loss_on_prompt ? 1 : z->thinking[0] ? thinking : answer;
+    *first = p->loss_on_prompt ? 1 : z->thinking[0] || p->choose_thinking ? thinking : answer;
     return FK_OK;
 }
 

@@ -10,8 +10,10 @@
 #include "src/train/sets.h"
 
 /*   <|user|> prompt <|assistant|><think> thinking </think> answer <|end|>
- * The loss is on what follows <think>, or on the answer alone where there is no thinking, or on
- * everything. Word problems have the form of chat_form.h, and the loss is on the reply. */
+ * The loss is on what follows <think>, or on the answer alone where there is no thinking: then </think>
+ * is given, as a template gives it that does without thinking. With choose_thinking it is on that
+ * </think> too, so that the model decides by itself whether to think. loss_on_prompt: on everything.
+ * Word problems have the form of chat_form.h, and the loss is on the reply. */
 /* Word problems in the words of a base model, instead of puzzles in our own; all borrowed. */
 struct pack_words {
     const struct chat_form *form;
@@ -25,7 +27,7 @@ struct pack {
     const fk_book *book;               /* borrowed; may be NULL */
     int64_t max_tokens;                /* of a batch */
     int n_ctx;                         /* longer conversations are left out and counted */
-    bool loss_on_prompt;
+    bool loss_on_prompt, choose_thinking;
     int32_t *tokens;                   /* [n_tokens], of all documents */
     uint8_t *is_target;                /* [n_tokens] */
     struct pass_doc *docs;             /* [n_docs] */

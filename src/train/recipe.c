@@ -89,6 +89,7 @@ static const struct field stage_fields[] = {
     {"warmup", INT, AT(n_warmup), 0, 1e9, 100},
     {"decay", INT, AT(n_decay), 0, 1e9, 0},
     {"loss_on_prompt", BOOL, AT(loss_on_prompt), 0, 1, 0},
+    {"choose_thinking", BOOL, AT(choose_thinking), 0, 1, 0},
 };
 #undef AT
 #define AT(name) offsetof(struct grpo_params, name)

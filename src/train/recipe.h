@@ -51,6 +51,7 @@ struct recipe_stage {
     double lr, lr_end;          /* lr_end: share of lr that is left at the end of the decay */
     int64_t n_warmup, n_decay;  /* steps */
     bool loss_on_prompt;
+    bool choose_thinking;       /* the loss is on the mark that closes an empty thinking, too */
     bool is_grpo;               /* learns from replies of its own (GRPO, or rejection sampling); else
                                  * next-token training on the mix */
     struct grpo_params grpo;

@@ -112,6 +112,7 @@ static enum fk_status run_stage(struct run *r, const struct recipe_stage *stage)
     r->pack.max_tokens = stage->batch_tokens;
     r->pack.loss_on_prompt = stage->loss_on_prompt;
     r->words.weights = stage->sets;
+    r->pack.choose_thinking = stage->choose_thinking;
     TRY(open_grpo(r, stage));
     for (bool is_last = false; !is_last;) {
         /* Before the step that follows, so that a start from this step's checkpoint makes up for it. */

@@ -69,8 +69,9 @@ static void put_more(const struct run *r, const struct recipe_stage *stage, stru
         buf_printf(b, ",\"targets\":%" PRIu64, r->s.n_targets);
         return;
     }
-    buf_printf(b, ",\"ended\":%.4f,\"kl\":%.5f,\"clipped\":%.4f,\"dropped\":%.3f,\"groups\":%d,"
-               "\"families\":{", g->ended, g->kl, g->clipped, g->dropped, g->n_groups);
+    buf_printf(b, ",\"ended\":%.4f,\"styles\":[%.4f,%.4f,%.4f],\"kl\":%.5f,\"clipped\":%.4f,\"dropped\":%.3f,\"groups\":%d,"
+               "\"families\":{", g->ended, g->style[FK_STYLE_DIRECT],
+               g->style[FK_STYLE_STEPWISE], g->style[FK_STYLE_SEARCH], g->kl, g->clipped, g->dropped, g->n_groups);
     const char *comma = "";
     for (int f = 0; f < fk_n_families(); f++) {
         if (!stage->mix.family[f] || !r->s.level[f]) continue;

@@ -20,6 +20,7 @@ class Eval(Case):
         self.assertEqual(doc["suite"], "puzzles")
         self.assertEqual(sum(g["n"] for g in doc["groups"]), doc["all"]["n"])
         for g in doc["groups"]:
+            self.assertAlmostEqual(g["without_thinking"] + g["stepwise"] + g["search"], 1)
             self.assertTrue(0 <= g["low"] <= g["accuracy"] <= g["high"] <= 1)
             self.assertTrue(g["accuracy"] <= g["pass_at_k"] <= 1)
         lines = [json.loads(x) for x in (self.dir / "replies").read_text().splitlines()]
@@ -41,12 +42,19 @@ class Eval(Case):
         self.assertRegex(text, r"(?m)^add +3 .*%")
         self.assertNotIn("all", text)
 
+    def test_families_by_list(self):
+        doc = json.loads(self.run_eval("--json", "--family", "sort,add"))
+        self.assertEqual([g["name"] for g in doc["groups"]], ["add", "sort"])
+        one = json.loads(self.run_eval("--json", "--family", "sort"))
+        self.assertEqual(one["groups"][0], doc["groups"][1])
+
     def test_refuses(self):
         self.refused("eval", says="puzzles")
         for verb in (("puzzles",), ("eval", "puzzles", "-m", TINY)):
             self.refused(*verb, "--family", "chess", says="called chess; there are add, sub, mul, div")
         self.refused("eval", "chess", "-m", TINY, says="no suite called chess")
         self.refused("eval", "puzzles", "--family", "chess", "-m", TINY, says="family.*chess")
+        self.refused("eval", "puzzles", "--family", "add,", "-m", TINY, says="called ; there are")
         self.refused("eval", "svamp", "-m", TINY, says="--data")
         self.refused("eval", "svamp", "-m", TINY, "--data", self.dir, says="SVAMP.json")
         self.refused("eval", "puzzles", "-m", TINY, "--level", "9", says="level")

@@ -4,6 +4,7 @@ import json
 import os
 import struct
 import time
+from pathlib import Path
 
 import support
 from support import Case
@@ -49,6 +50,17 @@ class Train(Case):
         r = self.fikr("convert", whole / "ckpt-00000005.fikr", out)
         self.assertEqual(r.returncode, 0, r.stderr)
         self.assertEqual(out.read_bytes(), (whole / "model.gguf").read_bytes())
+
+    def test_blas_has_kernels_for_the_features(self):
+        """OpenBLAS goes by model numbers; where it does not know one, fikr has named the kernels."""
+        cpu = Path("/proc/cpuinfo")
+        if not cpu.exists() or " avx2 " not in cpu.read_text():
+            self.skipTest("no CPU with AVX2")
+        for env, wanted in (({}, "SkylakeX|Haswell"), ({"OPENBLAS_CORETYPE": "Prescott"}, "Prescott")):
+            r = self.fikr("train", self.recipe(), "--out", self.dir / wanted[:3], "--threads", "1", "--steps", "1",
+                          **env)
+            self.assertEqual(r.returncode, 130, r.stderr)
+            self.assertRegex(r.stdout.decode(), rf"1 threads, ({wanted})\n")
 
     def test_page_and_card(self):
         """--watch starts the desktop's viewer once, where there is a desktop; --watts and --price count."""

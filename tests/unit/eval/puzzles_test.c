@@ -19,7 +19,7 @@ static void test_choice(void **state)
 {
     struct eval_suite s;
     struct fk_error err = {0};
-    struct puzzle_choice c = {.family = -1, .lang = -1, .split = FK_SPLIT_TEST, .n_per_family = 20};
+    struct puzzle_choice c = {.lang = -1, .split = FK_SPLIT_TEST, .n_per_family = 20};
     (void)state;
     assert_int_equal(suite_puzzles(&s, &c, &err), FK_OK);
     assert_true(s.n_groups >= 8 && s.n_groups <= fk_n_families());
@@ -29,7 +29,7 @@ static void test_choice(void **state)
         assert_int_not_equal(s.grade(&s, i, "nonsense", 8), FK_VERDICT_RIGHT);
     }
     suite_fini(&s);
-    c.family = fk_family_find("add");
+    c.family[fk_family_find("add")] = true;
     c.level = 1;
     assert_int_equal(suite_puzzles(&s, &c, &err), FK_OK);
     assert_int_equal(s.n_items, 20);

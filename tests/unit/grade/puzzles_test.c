@@ -83,10 +83,50 @@ static void all_kinds(void **state)
     grade_item_fini(&item);
 }
 
+/* Of 60 puzzles in a style, how many look like `shown`. */
+static int count_shown(int family, int style, enum fk_style shown)
+{
+    struct grade_item item;
+    struct fk_error err;
+    int n = 0;
+    grade_item_init(&item);
+    for (uint64_t i = 0; i < 60; i++) {
+        struct fk_mix mix;
+        one_mix(&mix, family, 3, style, (int)i % 2, FK_SPLIT_TRAIN);
+        assert_int_equal(grade_make(NULL, &mix, i, &item, &err), FK_OK);
+        n += grade_shown_style(family, item.thinking.data, item.thinking.n) == shown;
+    }
+    grade_item_fini(&item);
+    return n;
+}
+
+static void styles_show(void **state)
+{
+    static const int always_checks[] = {GRADE_ADD, GRADE_SUB, GRADE_SORT, GRADE_EQUATION};
+    static const char *const texts[] = {"no", "3+4=8 no\n3+4=7", "7 ok", "1\n7 ok\n7"};
+    (void)state;
+    for (int family = 0; family < GRADE_OUTSIDE; family++) {
+        if (!family_of(family)) continue;
+        assert_int_equal(count_shown(family, FK_STYLE_DIRECT, FK_STYLE_DIRECT), 60);
+        assert_int_equal(count_shown(family, FK_STYLE_STEPWISE, FK_STYLE_STEPWISE), 60);
+    }
+    for (size_t i = 0; i < sizeof always_checks / sizeof *always_checks; i++)
+        assert_int_equal(count_shown(always_checks[i], FK_STYLE_SEARCH, FK_STYLE_SEARCH), 60);
+    int n = count_shown(GRADE_COUNTDOWN, FK_STYLE_SEARCH, FK_STYLE_SEARCH);
+    assert_true(n > 10 && n < 60);
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        assert_int_equal(grade_shown_style(GRADE_ADD, texts[i], strlen(texts[i])), FK_STYLE_SEARCH);
+    assert_int_equal(grade_shown_style(GRADE_ADD, " \n", 2), FK_STYLE_DIRECT);
+    assert_int_equal(grade_shown_style(GRADE_ADD, "none, okay", 10), FK_STYLE_STEPWISE);
+    assert_int_equal(grade_shown_style(GRADE_LETTERS, "o no ino", 8), FK_STYLE_STEPWISE);
+    assert_int_equal(grade_shown_style(GRADE_COUNTDOWN, "7 ok", 4), FK_STYLE_STEPWISE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_kinds),
+        cmocka_unit_test(styles_show),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

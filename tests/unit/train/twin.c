@@ -99,6 +99,7 @@ int main(int n, char **args)
     f = fopen(steps, "wb");
     if (!f) TRY_GOTO(fail(&err, FK_EIO, "cannot write '%s'", steps), done);
     p.loss_on_prompt = r.stages[0].loss_on_prompt;
+    p.choose_thinking = r.stages[0].choose_thinking;
     st = train(&r, &l, &p, muon, f, &err);
     if (fclose(f) && !st) st = fail(&err, FK_EIO, "cannot write '%s'", steps);
 done:
