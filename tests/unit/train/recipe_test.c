@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * recipe_test.c - recipes are read strictly; schedules; the update rule against its formula. */
+#include <dirent.h>
 #include <math.h>
 #include <string.h>
 #include "src/train/optim.h"
@@ -64,6 +65,27 @@ static void refuses_with_a_sentence(void **state)
         if (parse(&r, bad[i].text, &err) != FK_EFORMAT) fail_msg("accepted: %s", bad[i].text);
         if (!strstr(err.message, bad[i].word)) fail_msg("%s: %s", bad[i].text, err.message);
     }
+}
+
+/* What ships parses, and its stages ask for puzzles that exist. */
+static void the_recipes_that_ship(void **state)
+{
+    int n = 0;
+    DIR *d = opendir(RECIPES);
+    (void)state;
+    assert_non_null(d);
+    for (struct dirent *e; (e = readdir(d));) {
+        struct recipe r;
+        struct fk_puzzle z = {0};
+        if (!strstr(e->d_name, ".json")) continue;
+        OK(recipe_read(&r, desk_path(RECIPES, e->d_name), err));
+        for (size_t s = 0; s < r.n_stages; s++)
+            for (uint64_t i = 0; i < 100; i++) OK(fk_puzzle_make(NULL, &r.stages[s].mix, i, &z, err));
+        fk_puzzle_free(&z);
+        n++;
+    }
+    closedir(d);
+    assert_true(n > 0);
 }
 
 static void rises_stays_and_falls(void **state)
@@ -140,6 +162,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_what_is_said),
         cmocka_unit_test(refuses_with_a_sentence),
+        cmocka_unit_test(the_recipes_that_ship),
         cmocka_unit_test(rises_stays_and_falls),
         cmocka_unit_test(updates_by_the_formula),
         cmocka_unit_test(finds_the_bottom_of_a_bowl),
