@@ -5,6 +5,7 @@
  * divided by sqrt(2 n_layers) more (GPT-2), so that its size does not grow with depth. Norms are 1,
  * routing biases 0. */
 #include "src/train/fresh.h"
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -243,30 +244,58 @@ static void put_vocab(struct gguf_writer *w, const struct words *words, int n_vo
     gguf_put_str(w, "tokenizer.chat_template", template_text);
 }
 
-static enum fk_status write_model(struct maker *k, const struct words *words, const char *path)
+/* What the vocabulary of a file consists of. */
+static enum fk_status copy_vocab(struct maker *k, const struct gguf *like)
+{
+    static const char head[] = "tokenizer.";
+    const struct gguf_kv *tokens = gguf_find(like, "tokenizer.ggml.tokens");
+    if (!tokens || tokens->n_items != (uint64_t)k->r->model.n_vocab)
+        return fail(k->err, FK_EFORMAT, "'%s' has %" PRIu64 " tokens and the recipe %" PRId64 "; they must "
+                    "be as many", gguf_path(like), tokens ? tokens->n_items : 0, k->r->model.n_vocab);
+    for (size_t i = 0; i < gguf_n_kv(like); i++) {
+        const struct gguf_kv *kv = gguf_kv_at(like, i);
+        if (kv->key.n >= sizeof head && !memcmp(kv->key.p, head, sizeof head - 1)) gguf_put_kv(k->w, kv);
+    }
+    return FK_OK;
+}
+
+static enum fk_status write_model(struct maker *k, const struct words *words, const struct gguf *like,
+                                  const char *path)
 {
     TRY(gguf_writer_create(&k->w, 32, k->err));
     put_shape(k->w, k->r);
-    put_vocab(k->w, words, (int)k->r->model.n_vocab);
+    if (like) TRY(copy_vocab(k, like));
+    else put_vocab(k->w, words, (int)k->r->model.n_vocab);
     TRY(add_tensors(k));
     return gguf_writer_write(k->w, path, NULL, NULL, k->err);
+}
+
+static enum fk_status write_fresh(const struct recipe *r, const struct words *words,
+                                  const struct gguf *like, const char *path, struct fk_error *err)
+{
+    struct maker k = {.r = r, .err = err};
+    k.cap = 3 + (size_t)r->model.n_layers * 24;
+    k.blocks = mem_calloc(k.cap, sizeof *k.blocks, MEM_MISC);
+    if (!k.blocks) return fail_nomem(err, k.cap * sizeof *k.blocks, "tensors");
+    enum fk_status st = write_model(&k, words, like, path);
+    gguf_writer_destroy(&k.w);
+    mem_free(k.blocks);
+    return st;
 }
 
 enum fk_status fresh_write(const struct recipe *r, const fk_book *book, const char *path,
                            struct fk_error *err)
 {
-    struct maker k = {.r = r, .err = err};
     struct words *words = mem_alloc(sizeof *words, MEM_MISC);
     if (!words) return fail_nomem(err, sizeof *words, "a vocabulary");
-    enum fk_status st;
-    TRY_GOTO(words_learn(words, r, book, err), out);
-    k.cap = 3 + (size_t)r->model.n_layers * 24;
-    k.blocks = mem_calloc(k.cap, sizeof *k.blocks, MEM_MISC);
-    if (!k.blocks) TRY_GOTO(fail_nomem(err, k.cap * sizeof *k.blocks, "tensors"), out);
-    st = write_model(&k, words, path);
-out:
-    gguf_writer_destroy(&k.w);
-    mem_free(k.blocks);
+    enum fk_status st = words_learn(words, r, book, err);
+    if (!st) st = write_fresh(r, words, NULL, path, err);
     mem_free(words);
     return st;
+}
+
+enum fk_status fresh_write_like(const struct recipe *r, const struct gguf *like, const char *path,
+                                struct fk_error *err)
+{
+    return write_fresh(r, NULL, like, path, err);
 }

@@ -204,6 +204,27 @@ static enum fk_status make_folder(struct run *r)
     return fail(r->err, FK_EIO, "cannot make the folder '%s': %s", r->p->out_dir, strerror(errno));
 }
 
+/* The file whose vocabulary the weights of p->init go with: itself, or the one beside a checkpoint. */
+static enum fk_status open_init_vocab(struct run *r, struct gguf **out)
+{
+    char path[RUN_MAX_PATH];
+    const char *init = r->p->init, *slash = strrchr(init, '/');
+    if (!ckpt_is_one(init)) return gguf_open(out, init, r->err);
+    int n = snprintf(path, sizeof path, "%.*sfresh.gguf", slash ? (int)(slash - init) + 1 : 0, init);
+    if (n < 0 || n >= RUN_MAX_PATH) return fail(r->err, FK_EINVAL, "the path is too long");
+    return gguf_open(out, path, r->err);
+}
+
+static enum fk_status write_fresh(struct run *r, const char *path)
+{
+    struct gguf *like = NULL;
+    if (r->p->resume || !r->p->init) return fresh_write(&r->recipe, r->book, path, r->err);
+    TRY(open_init_vocab(r, &like));
+    enum fk_status st = fresh_write_like(&r->recipe, like, path, r->err);
+    gguf_close(&like);
+    return st;
+}
+
 static enum fk_status open_learner(struct run *r)
 {
     char path[RUN_MAX_PATH];
@@ -216,7 +237,7 @@ static enum fk_status open_learner(struct run *r)
     if (r->recipe.lora.is_on) {
         TRY(run_open_adapter(r, max_tokens));
     } else {
-        if (!r->p->resume || stat(path, &sb)) TRY(fresh_write(&r->recipe, r->book, path, r->err));
+        if (!r->p->resume || stat(path, &sb)) TRY(write_fresh(r, path));
         TRY(learner_open(&r->learner, path, r->p->n_threads, max_tokens, r->err));
     }
     if (r->recipe.optim.kind == OPTIM_MUON) TRY(muon_create(&r->muon, &r->learner.params, r->err));

@@ -51,6 +51,27 @@ class Train(Case):
         self.assertEqual(r.returncode, 0, r.stderr)
         self.assertEqual(out.read_bytes(), (whole / "model.gguf").read_bytes())
 
+    def test_other_weights_bring_their_vocabulary(self):
+        """A run that begins with the weights of another has its tokens too, whatever its own stages ask."""
+        def ids(folder):
+            r = self.fikr("tokenize", "-m", folder / "fresh.gguf", "--json", stdin=b"sort these numbers, please")
+            self.assertEqual(r.returncode, 0, r.stderr)
+            return r.stdout
+
+        mine, own, taken = self.dir / "mine", self.dir / "own", self.dir / "taken"
+        other = [{**RECIPE["stages"][0], "families": {"sort": 1}}]
+        self.assertEqual(self.fikr("train", self.recipe(), "--out", mine, "--threads", "1").returncode, 0)
+        init = mine / "ckpt-00000005.fikr"
+        for folder, more in ((own, ()), (taken, ("--init", init))):
+            r = self.fikr("train", self.recipe(stages=other), "--out", folder, "--threads", "1", "--steps", "1", *more)
+            self.assertEqual(r.returncode, 130, r.stderr)
+        self.assertNotEqual(ids(mine), ids(own))
+        self.assertEqual(ids(mine), ids(taken))
+        model = {**RECIPE["model"], "vocab": 416}
+        r = self.fikr("train", self.recipe(model=model), "--out", self.dir / "no", "--init", init)
+        self.assertEqual(r.returncode, 2)
+        self.assertIn(b"400 tokens and the recipe 416", r.stderr)
+
     def test_blas_has_kernels_for_the_features(self):
         """OpenBLAS goes by model numbers; where it does not know one, fikr has named the kernels."""
         cpu = Path("/proc/cpuinfo")
