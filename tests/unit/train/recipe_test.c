@@ -79,7 +79,7 @@ static void the_recipes_that_ship(void **state)
         struct fk_puzzle z = {0};
         if (!strstr(e->d_name, ".json")) continue;
         OK(recipe_read(&r, desk_path(RECIPES, e->d_name), err));
-        for (size_t s = 0; s < r.n_stages; s++)
+        for (size_t s = 0; s < r.n_stages && !r.lora.is_on; s++) /* adapters learn from word problems */
             for (uint64_t i = 0; i < 100; i++) OK(fk_puzzle_make(NULL, &r.stages[s].mix, i, &z, err));
         fk_puzzle_free(&z);
         n++;
