@@ -2,8 +2,8 @@
 """`make bench`: fikr beside llama.cpp on this machine, alternating, medians and ratios.
 
 Every measurement of either engine is a process of its own, and the engines take turns within a round.
-Writes bench/results.csv (each run: model, figure, x, engine, round, value), then report.py makes
-bench/RESULTS.md and the plots from it. The files: SmolLM2 and Gemma where they are, and the synthetic
+Writes results.csv (each run: model, figure, x, engine, round, value) in bench/ or the folder of --out, then
+report.py makes RESULTS.md and the plots from it. The files: SmolLM2 and Gemma where they are, and the synthetic
 ones of tools/make_synthetic.py, which are made when missing (6 GB).
 
 Usage: bench.py [--figures start,prefill,decode,batch,depth,ppl] [--models FILE...] [--rounds N]
@@ -29,7 +29,8 @@ def cpu_name():
     text = Path("/proc/cpuinfo").read_text()
     name = next((line.split(":")[1].strip() for line in text.splitlines() if "model name" in line), "?")
     flags = next((line for line in text.splitlines() if line.startswith("flags")), "").split()
-    isa = [n for n, f in (("AVX-512", "avx512f"), ("VNNI", "avx512_vnni"), ("BF16", "avx512_bf16"))
+    isa = [n for n, f in (("AVX-512", "avx512f"), ("VNNI", "avx512_vnni"), ("BF16", "avx512_bf16"),
+                         ("AMX", "amx_int8"))
            if f in flags] or (["AVX2"] if "avx2" in flags else ["baseline"])
     return f"{name}, {os.cpu_count()} cores, {' '.join(isa)}"
 
@@ -138,7 +139,8 @@ class Bench:
         self.add(model, "ppl_f16", TEXT_BYTES, "llama.cpp", i, theirs)
 
     def save(self):
-        path = ROOT / "bench/results.csv"
+        self.a.out.mkdir(parents=True, exist_ok=True)
+        path = self.a.out / "results.csv"
         old = []
         if self.a.keep and path.exists():
             done = {(r["model"], r["figure"]) for r in self.rows}
@@ -183,6 +185,8 @@ def main():
     ap.add_argument("--peer-depth", type=numbers, default=[4096])
     ap.add_argument("--rounds", type=int, default=3)
     ap.add_argument("--keep", action="store_true", help="keep the other figures that results.csv has")
+    ap.add_argument("--out", type=Path, default=ROOT / "bench",
+                    help="folder of results.csv, RESULTS.md and plots (one for each machine)")
     a = ap.parse_args()
     a.build = a.build.resolve()
     bench = Bench(a)
@@ -195,7 +199,7 @@ def main():
                 print(f"{model.stem}: {figure}, round {i + 1} of {a.rounds}, "
                       f"{time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
         bench.save()
-    subprocess.run([sys.executable, str(ROOT / "bench/report.py")], check=True)
+    subprocess.run([sys.executable, str(ROOT / "bench/report.py"), str(a.out)], check=True)
 
 
 if __name__ == "__main__":

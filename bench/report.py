@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
-"""bench/results.csv to bench/RESULTS.md (medians, ratios) and two plots (SVG): speed against context and
-against the number of sequences. Usage: report.py"""
+"""results.csv to RESULTS.md (medians, ratios) and two plots (SVG): speed against context and
+against the number of sequences. Usage: report.py [FOLDER]"""
 import csv
 import statistics
+import sys
 from collections import defaultdict
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
+HERE = Path(sys.argv[1] if len(sys.argv) > 1 else __file__).resolve()
+HERE = HERE if HERE.is_dir() else HERE.parent
 PEER = "llama.cpp"
 # figure: (what a reader calls it, is less better)
 FIGURES = {

@@ -37,6 +37,17 @@ cmake:cmake
 g++:g++
 '
 
+# GCC 12 drops part of llama.cpp's configuration of AMX tiles, whose first load is an illegal instruction
+# then; clang does not.
+peer_args=-DGGML_NATIVE=ON
+if grep -qsw amx_int8 /proc/cpuinfo; then
+    need_oracle="$need_oracle
+clang:clang
+@omp:libomp-dev
+"
+    peer_args="$peer_args -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++"
+fi
+
 has() {
     case $1 in
     @pip) python3 -m pip --version >/dev/null 2>&1 ;;
@@ -44,6 +55,7 @@ has() {
     @openblas) pkg-config --exists openblas 2>/dev/null ;;
     @curl) pkg-config --exists libcurl 2>/dev/null ;;
     @fuzzer) ls /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a >/dev/null 2>&1 ;;
+    @omp) ls /usr/lib/llvm-*/lib/libomp.so >/dev/null 2>&1 ;;
     /*) [ -e "$1" ] ;;
     *) command -v "$1" >/dev/null 2>&1 ;;
     esac
@@ -100,7 +112,7 @@ if [ "$tier" = oracle ] && [ ! -f .venv/.complete ]; then
     python3 -m venv .venv
     .venv/bin/python -m pip install -q --upgrade pip
     .venv/bin/python -m pip install -q -r tools/requirements-oracle.txt
-    CMAKE_ARGS="-DGGML_NATIVE=ON" .venv/bin/python -m pip install -q --no-binary llama-cpp-python \
+    CMAKE_ARGS="$peer_args" .venv/bin/python -m pip install -q --no-binary llama-cpp-python \
         llama-cpp-python
     touch .venv/.complete
 fi
