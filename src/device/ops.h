@@ -138,6 +138,7 @@ struct device_ops {
 struct device_params {
     int n_threads;        /* 0: all usable cores */
     const char *cpu_mask; /* NULL: FIKR_CPU from the environment, else everything the CPU has */
+    bool fetch_experts;   /* they lie in a file that memory cannot hold: ask for the chosen ones at once */
 };
 enum fk_status device_cpu_create(struct device **out, const struct device_params *p,
                                  struct fk_error *err);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include "src/base/alloc.h"
 #include "src/base/fail.h"
+#include "src/base/memory.h"
 
 #define DEFAULT_KV_BYTES ((uint64_t)64 << 20)
 #define DRAFT_PLANES 3 /* exact mode drafts at 4 bits: doc/precision.md */
@@ -143,7 +144,9 @@ enum fk_status engine_create(fk_engine **out, const struct model *m,
     e->model = m;
     e->plan = plan;
     struct device_params dp = {.n_threads = params ? params->n_threads : 0,
-                               .cpu_mask = params ? params->cpu_mask : NULL};
+                               .cpu_mask = params ? params->cpu_mask : NULL,
+                               .fetch_experts = m->config.n_experts > 0 &&
+                                                gguf_file_bytes(m->gguf) > memory_available()};
     enum fk_status st;
     TRY_GOTO(device_cpu_create(&e->device, &dp, err), failed);
     ops_init(&e->ops, e->device, 0);

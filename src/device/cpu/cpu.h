@@ -29,6 +29,7 @@ struct cpu {
     struct device base; /* first: a struct device * is a struct cpu * */
     struct pool *pool;
     struct kernels k;
+    bool fetch_experts;
     struct arena scratch; /* emptied at the start of every op that uses it */
     struct rope_table ropes[ROPE_TABLES];
     uint64_t rope_clock;

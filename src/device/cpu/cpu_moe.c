@@ -8,6 +8,7 @@
  * Then every token adds its pairs in the order of its slots, whatever its neighbours chose. */
 #include <string.h>
 #include "src/base/fail.h"
+#include "src/base/map.h"
 #include "src/device/cpu/cpu.h"
 
 struct group {
@@ -209,6 +210,35 @@ static enum fk_status reserve(struct moe_job *j, struct fk_error *err)
     return st;
 }
 
+/* Asks for all that one expert's matrix will be read of. A page fault asks for one piece after the other;
+ * a disk is fastest when it knows of all of them. */
+static void fetch_matrix(const struct moe_job *j, const struct tensor *w, int expert)
+{
+    if (w->dtype != DT_PLANES) {
+        map_will_need((const uint8_t *)w->data + (size_t)expert * w->mat_bytes, w->mat_bytes);
+        return;
+    }
+    const struct planes *p = w->data;
+    int64_t first = expert * p->n_groups, tiles = p->n_groups * p->n_blocks;
+    int widest = 0;
+    for (int64_t g = first; g < first + p->n_groups; g++) {
+        int i = planes_read_index(p, g, j->call->bits);
+        if (i > widest) widest = i;
+    }
+    map_will_need(p->scales + 8 * first * p->n_blocks, (size_t)tiles * 8);
+    for (int i = 0; i <= widest; i++) {
+        size_t bytes = planes_tile_bytes(i);
+        map_will_need(p->plane[i] + (size_t)(first * p->n_blocks) * bytes, (size_t)tiles * bytes);
+    }
+}
+
+static void fetch_experts(const struct moe_job *j)
+{
+    const struct tensor *const all[] = {j->gate.w, j->up.w, j->down.w};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        for (int64_t g = 0; g < j->n_groups; g++) fetch_matrix(j, all[i], j->groups[g].expert);
+}
+
 CPU_OP(experts)
 {
     struct cpu *c = (struct cpu *)d;
@@ -221,6 +251,7 @@ CPU_OP(experts)
     TRY(cpu_weight_kernels(c, j.up.w, &j.up.wk, err));
     TRY(cpu_weight_kernels(c, j.down.w, &j.down.wk, err));
     TRY(group_pairs(&j, err));
+    if (c->fetch_experts) fetch_experts(&j);
     TRY(encode_pairs(&j, &j.gate, err));
     if (j.up.wk.act == j.gate.wk.act) {
         j.up.x = j.gate.x;

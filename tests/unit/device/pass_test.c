@@ -243,15 +243,16 @@ static void creation_checks_its_arguments(void **state)
     (void)state;
     struct device *d;
     struct fk_error err;
-    assert_int_equal(device_cpu_create(&d, &(struct device_params){2, "avx3"}, &err), FK_EINVAL);
+    struct device_params unknown = {.n_threads = 2, .cpu_mask = "avx3"};
+    assert_int_equal(device_cpu_create(&d, &unknown, &err), FK_EINVAL);
     assert_null(d);
     assert_non_null(strstr(err.message, "'avx3'"));
     assert_non_null(strstr(err.message, "avx512vnni"));
-    assert_int_equal(device_cpu_create(&d, &(struct device_params){-1, NULL}, &err), FK_EINVAL);
-    assert_int_equal(device_cpu_create(&d, &(struct device_params){1 << 20, NULL}, &err),
+    assert_int_equal(device_cpu_create(&d, &(struct device_params){.n_threads = -1}, &err), FK_EINVAL);
+    assert_int_equal(device_cpu_create(&d, &(struct device_params){.n_threads = 1 << 20}, &err),
                      FK_EINVAL);
     setenv("FIKR_CPU", "nonsense", 1);
-    assert_int_equal(device_cpu_create(&d, &(struct device_params){1, NULL}, &err), FK_EINVAL);
+    assert_int_equal(device_cpu_create(&d, &(struct device_params){.n_threads = 1}, &err), FK_EINVAL);
     setenv("FIKR_CPU", "ref", 1);
     assert_int_equal(device_cpu_create(&d, NULL, &err), FK_OK);
     assert_string_equal(device_isa(d), "ref");
