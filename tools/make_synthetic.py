@@ -313,7 +313,8 @@ def moe(w, kind, layers, large=False):
         m.matrix(p + "attn_kv_a_mqa.weight", kv_rank + rope, d)
         m.vector(p + "attn_kv_a_norm.weight", kv_rank, 1.0)
         # 128 columns hold no block of 256: such tensors fall back to Q8_0, as llama-quantize does it
-        k_kind, m.kind = m.kind, "q8_0" if kind == "q4_k_m" else kind
+        fits = kind == "planes" or nope % gguf.GGML_QUANT_SIZES[mix(kind, "", i, n)][0] == 0
+        k_kind, m.kind = m.kind, kind if fits else "q8_0"
         m.matrix(p + "attn_k_b.weight", kv_rank, nope, n_mats=heads)
         m.kind = k_kind
         m.matrix(p + "attn_v_b.weight", v, kv_rank, n_mats=heads)
