@@ -11,6 +11,7 @@
 #include <string.h>
 #include "src/base/alloc.h"
 #include "src/base/fail.h"
+#include "src/base/select.h"
 #include "src/base/rng.h"
 
 #define STREAM_SAMPLE 1
@@ -219,28 +220,6 @@ static double mass_of(const struct sampler *s, int n)
     double sum = 0;
     for (int j = 0; j < n; j++) sum += (double)s->p[j];
     return sum;
-}
-
-/* The k-th largest of v[0..n), which gets reordered. */
-static float kth_largest(float *v, int n, int k)
-{
-    int lo = 0, hi = n - 1, at = k - 1;
-    while (lo < hi) {
-        float pivot = v[lo + (hi - lo) / 2];
-        int i = lo, j = hi;
-        while (i <= j) {
-            while (v[i] > pivot) i++;
-            while (v[j] < pivot) j--;
-            if (i > j) break;
-            float t = v[i];
-            v[i++] = v[j];
-            v[j--] = t;
-        }
-        if (at <= j) hi = j;
-        else if (at >= i) lo = i;
-        else break;
-    }
-    return v[at];
 }
 
 static float find_block_max(struct sampler *s)

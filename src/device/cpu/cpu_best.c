@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * cpu_best.c - the second stage of op_matmul_best: of every token the groups of 8 rows with the largest
  * results are multiplied again, at all bits there are. */
+#include "src/base/select.h"
 #include "src/device/cpu/cpu.h"
 
 struct best_job {
@@ -15,28 +16,6 @@ static int rows_of(const struct best_job *j, int64_t group)
 {
     int64_t left = j->call->w[0]->n_rows - group * PLANES_ROWS;
     return left < PLANES_ROWS ? (int)left : PLANES_ROWS;
-}
-
-/* The k-th largest of v[0..n), which gets reordered. */
-static float kth_largest(float *v, int64_t n, int64_t k)
-{
-    int64_t lo = 0, hi = n - 1, at = k - 1;
-    while (lo < hi) {
-        float pivot = v[lo + (hi - lo) / 2];
-        int64_t i = lo, j = hi;
-        while (i <= j) {
-            while (v[i] > pivot) i++;
-            while (v[j] < pivot) j--;
-            if (i > j) break;
-            float t = v[i];
-            v[i++] = v[j];
-            v[j--] = t;
-        }
-        if (at <= j) hi = j;
-        else if (at >= i) lo = i;
-        else break;
-    }
-    return v[at];
 }
 
 static void best_of_token(void *arg, int64_t t, int worker)
