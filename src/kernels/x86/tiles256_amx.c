@@ -146,14 +146,9 @@ INLINE void mul_tokens(struct type t, const struct super *tile, const struct spa
         a[1] = a[0];
         a[0] = acts_next(a[0]);
     }
-    __mmask16 rows = (__mmask16)((1u << c->n_rows) - 1);
-    for (int i = 0; i < n; i++) {
-        float *out = y + (size_t)i * c->y_stride;
-        __m512 v = c->block ? _mm512_maskz_loadu_ps(rows, out) : _mm512_setzero_ps();
-        __m512 s = _mm512_add_ps(_mm512_add_ps(lanes[0][i], lanes[2][i]),
-                                 _mm512_add_ps(lanes[1][i], lanes[3][i]));
-        _mm512_mask_storeu_ps(out, rows, _mm512_add_ps(v, s));
-    }
+    for (int i = 0; i < n; i++)
+        add_rows(c, add_four(lanes[0][i], lanes[1][i], lanes[2][i], lanes[3][i]),
+                 y + (size_t)i * c->y_stride);
 }
 
 INLINE void mul_tile(struct type t, const struct span *c, const uint8_t *const row[16],

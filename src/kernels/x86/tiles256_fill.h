@@ -234,4 +234,10 @@ INLINE struct acts acts_next(struct acts a)
     return (struct acts){a.q + 256, a.sum16 + 16, a.sum32 + 8, a.d + 1, a.stride};
 }
 
+/* The lanes of a row, in row256.h's order. */
+INLINE __m512 add_four(__m512 a, __m512 b, __m512 c, __m512 d)
+{
+    return _mm512_add_ps(_mm512_add_ps(a, c), _mm512_add_ps(b, d));
+}
+
 #endif

@@ -177,15 +177,10 @@ INLINE void add_super(struct type t, const struct super *s, const struct acts *x
 /* y[t*y_stride + r] (+)= the lanes of n tokens, added up */
 INLINE void add_lanes(const struct span *c, __m512 lanes[4][TOKENS], const int n, float *y)
 {
-    __mmask16 rows = (__mmask16)((1u << c->n_rows) - 1);
     UNROLL
-    for (int i = 0; i < n; i++) {
-        float *out = y + (size_t)i * c->y_stride;
-        __m512 v = c->block ? _mm512_maskz_loadu_ps(rows, out) : _mm512_setzero_ps();
-        __m512 s = _mm512_add_ps(_mm512_add_ps(lanes[0][i], lanes[2][i]),
-                                 _mm512_add_ps(lanes[1][i], lanes[3][i]));
-        _mm512_mask_storeu_ps(out, rows, _mm512_add_ps(v, s));
-    }
+    for (int i = 0; i < n; i++)
+        add_rows(c, add_four(lanes[0][i], lanes[1][i], lanes[2][i], lanes[3][i]),
+                 y + (size_t)i * c->y_stride);
 }
 
 /* y[t*y_stride + r] (+)= tile times n tokens; n is a constant where this is called */

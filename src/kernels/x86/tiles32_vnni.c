@@ -184,16 +184,13 @@ INLINE void mul_tokens(struct type t, const struct block *tile, const struct spa
     }
     for (int64_t e = c->n_blocks; e < 16; e++)
         memcpy(lanes[e], zero, sizeof zero);
-    __mmask16 rows = (__mmask16)((1u << c->n_rows) - 1);
     UNROLL
     for (int i = 0; i < n; i++) {
         for (int half = 8; half; half /= 2)
             UNROLL
             for (int e = 0; e < half; e++)
                 lanes[e][i] = _mm512_add_ps(lanes[e][i], lanes[e + half][i]);
-        float *out = y + (size_t)i * c->y_stride;
-        __m512 v = c->block ? _mm512_maskz_loadu_ps(rows, out) : _mm512_setzero_ps();
-        _mm512_mask_storeu_ps(out, rows, _mm512_add_ps(v, lanes[0][i]));
+        add_rows(c, lanes[0][i], y + (size_t)i * c->y_stride);
     }
 }
 

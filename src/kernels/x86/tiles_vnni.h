@@ -36,4 +36,12 @@ INLINE __m512i broadcast4(const void *p)
     return _mm512_set1_epi32(v);
 }
 
+/* out[r] (+)= sum of row r, from the second stretch on to what stands there. */
+INLINE void add_rows(const struct span *c, __m512 sum, float *out)
+{
+    __mmask16 rows = (__mmask16)((1u << c->n_rows) - 1);
+    __m512 v = c->block ? _mm512_maskz_loadu_ps(rows, out) : _mm512_setzero_ps();
+    _mm512_mask_storeu_ps(out, rows, _mm512_add_ps(v, sum));
+}
+
 #endif
