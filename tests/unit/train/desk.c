@@ -79,3 +79,13 @@ int desk_count(const char *dir, const char *suffix)
     if (d) closedir(d);
     return n;
 }
+
+void desk_expect_same(const char *a, const char *b, const char *name)
+{
+    size_t n_a, n_b;
+    char *x = desk_read(desk_path(a, name), &n_a), *y = desk_read(desk_path(b, name), &n_b);
+    assert_int_equal(n_a, n_b);
+    assert_memory_equal(x, y, n_a);
+    free(x);
+    free(y);
+}

@@ -25,6 +25,8 @@ void desk_remove(char *dir);
 const char *desk_path(const char *dir, const char *name);
 void desk_write(const char *path, const void *p, size_t n);
 char *desk_read(const char *path, size_t *n); /* free() */
+/* Fails unless file `name` has the same bytes in both folders. */
+void desk_expect_same(const char *a, const char *b, const char *name);
 int desk_count(const char *dir, const char *suffix);
 
 #endif

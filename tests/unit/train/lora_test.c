@@ -306,16 +306,6 @@ static void remove_data(char *dir)
     desk_remove(dir);
 }
 
-static void expect_same(const char *a, const char *b, const char *name)
-{
-    size_t n_a, n_b;
-    char *x = desk_read(desk_path(a, name), &n_a), *y = desk_read(desk_path(b, name), &n_b);
-    assert_int_equal(n_a, n_b);
-    assert_memory_equal(x, y, n_a);
-    free(x);
-    free(y);
-}
-
 static void a_broken_run_ends_with_the_same_bits(void **state)
 {
     (void)state;
@@ -336,7 +326,7 @@ static void a_broken_run_ends_with_the_same_bits(void **state)
     assert_int_equal(train(b, data, base, 0, &part, &why), FK_ECANCELLED);
     OK(train(b, data, base, 1, &rest, err));
     assert_int_equal(rest.n_steps, 2);
-    expect_same(a, b, "adapter.gguf");
+    desk_expect_same(a, b, "adapter.gguf");
     /* Another base of the same shape is refused. */
     desk_write(base, "", 0);
     r.seed++;

@@ -46,16 +46,6 @@ static enum fk_status train(const char *dir, int resume, int n_threads, struct s
     return fk_train(&p, err);
 }
 
-static void expect_same(const char *a, const char *b, const char *name)
-{
-    size_t n_a, n_b;
-    char *x = desk_read(desk_path(a, name), &n_a), *y = desk_read(desk_path(b, name), &n_b);
-    assert_int_equal(n_a, n_b);
-    assert_memory_equal(x, y, n_a);
-    free(x);
-    free(y);
-}
-
 static void the_vocabulary_is_sound(void **state)
 {
     struct recipe r;
@@ -66,7 +56,7 @@ static void the_vocabulary_is_sound(void **state)
     OK(recipe_parse(&r, desk_recipe, strlen(desk_recipe), "desk", err));
     OK(fresh_write(&r, NULL, desk_path(dir, "a.gguf"), err));
     OK(fresh_write(&r, NULL, desk_path(again, "a.gguf"), err));
-    expect_same(dir, again, "a.gguf");
+    desk_expect_same(dir, again, "a.gguf");
     OK(model_open(&m, desk_path(dir, "a.gguf"), true, err));
     const struct tokenizer *t = m->tokenizer;
     static const struct { const char *text; size_t n; } cases[] = {
@@ -143,13 +133,13 @@ static void a_broken_run_ends_with_the_same_bits(void **state)
     assert_int_equal(train(b, 0, 1, &part, &why), FK_ECANCELLED);
     assert_int_equal(train(b, 1, 1, &rest, &why), FK_OK);
     assert_int_equal(rest.n_steps, 6);
-    expect_same(a, b, "model.gguf");
+    desk_expect_same(a, b, "model.gguf");
     /* As after a kill: the newest checkpoint is older than the last step made. */
     assert_int_equal(unlink(desk_path(b, "ckpt-00000012.fikr")), 0);
     rest = (struct seen){0};
     assert_int_equal(train(b, 1, 1, &rest, &why), FK_OK);
     assert_int_equal(rest.n_steps, 4);
-    expect_same(a, b, "model.gguf");
+    desk_expect_same(a, b, "model.gguf");
     desk_remove(a);
     desk_remove(b);
 }
@@ -161,7 +151,7 @@ static void threads_do_not_change_the_bits(void **state)
     (void)state;
     OK(train(a, 0, 1, &s, err));
     OK(train(b, 0, 3, &s, err));
-    expect_same(a, b, "model.gguf");
+    desk_expect_same(a, b, "model.gguf");
     desk_remove(a);
     desk_remove(b);
 }
@@ -202,7 +192,7 @@ static void what_comes_out_is_a_model(void **state)
     OK(fk_train_export(desk_path(dir, "ckpt-00000012.fikr"), desk_path(dir, "b.gguf"), err));
     char *b = desk_folder();
     rename(desk_path(dir, "b.gguf"), desk_path(b, "model.gguf"));
-    expect_same(dir, b, "model.gguf");
+    desk_expect_same(dir, b, "model.gguf");
     desk_remove(dir);
     desk_remove(b);
 }
