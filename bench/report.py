@@ -7,8 +7,7 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-HERE = Path(sys.argv[1] if len(sys.argv) > 1 else __file__).resolve()
-HERE = HERE if HERE.is_dir() else HERE.parent
+HERE = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parent
 PEER = "llama.cpp"
 # figure: (what a reader calls it, is less better)
 FIGURES = {
