@@ -2,7 +2,9 @@
 of one that was not; a file that is no recipe gives a sentence."""
 import json
 import os
+import shutil
 import struct
+import subprocess
 import time
 from pathlib import Path
 
@@ -82,6 +84,15 @@ class Train(Case):
                           **env)
             self.assertEqual(r.returncode, 130, r.stderr)
             self.assertRegex(r.stdout.decode(), rf"1 threads, ({wanted})\n")
+
+    def test_a_copy_takes_the_module_beside_it(self):
+        copy = self.dir / "bin"
+        copy.mkdir()
+        shutil.copy(support.PROGRAM, copy)
+        (copy / "fikr-train.so").write_text("no module")
+        r = subprocess.run([copy / Path(support.PROGRAM).name, "train", "absent.json"], capture_output=True, env=self.env)
+        self.assertEqual(r.returncode, 2)
+        self.assertRegex(r.stderr.decode(), r"\Afikr: the part of fikr that trains cannot be loaded: \S+/bin/fikr-train\.so: ")
 
     def test_page_and_card(self):
         """--watch starts the desktop's viewer once, where there is a desktop; --watts and --price count."""
