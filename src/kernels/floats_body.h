@@ -87,10 +87,12 @@ INLINE void mul_block(struct block b, const int n_rows, int64_t k, const int n_x
     if (i < k) add_vectors(b, n_rows, n_x, i, k - i, 0, sum);
     if (i + LANES < k) add_vectors(b, n_rows, n_x, i + LANES, k - i - LANES, 1, sum);
     UNROLL
-    for (int t = 0; t < n_x; t++)
+    for (int t = 0; t < n_x; t++) {
+        vf both[BLOCK_ROWS];
         UNROLL
-        for (int r = 0; r < n_rows; r++)
-            y[(size_t)t * y_stride + (size_t)r] = vf_sum(vf_add(sum[r][t][0], sum[r][t][1]));
+        for (int r = 0; r < n_rows; r++) both[r] = vf_add(sum[r][t][0], sum[r][t][1]);
+        vf_sum_each(both, n_rows, y + (size_t)t * y_stride);
+    }
 }
 
 INLINE void mul_rows(struct block b, const int n_rows, int64_t k, int64_t n_x, float *y,

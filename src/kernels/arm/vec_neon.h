@@ -83,6 +83,12 @@ INLINE vf vf_keep(vf v, int lo, int hi, vf other)
     return vbslq_f32(vbicq_u32(inside, low), v, other);
 }
 INLINE float vf_sum(vf v) { return vaddvq_f32(v); }
+/* out[i] = vf_sum(v[i]) */
+INLINE void vf_sum_each(const vf v[], const int n, float *out)
+{
+    UNROLL
+    for (int i = 0; i < n; i++) out[i] = vf_sum(v[i]);
+}
 INLINE float vf_largest(vf v) { return vmaxvq_f32(v); }
 /* The sums of four vectors, each in the same order. */
 INLINE void vf_sum4(vf a, vf b, vf c, vf d, float out[4])

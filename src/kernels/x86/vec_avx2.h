@@ -36,6 +36,12 @@ INLINE vf vf_keep(vf v, int lo, int hi, vf other)
     return _mm256_blendv_ps(other, v, _mm256_castsi256_ps(inside));
 }
 INLINE float vf_sum(vf v) { return add_lanes_tree(v); }
+/* out[i] = vf_sum(v[i]) */
+INLINE void vf_sum_each(const vf v[], const int n, float *out)
+{
+    UNROLL
+    for (int i = 0; i < n; i++) out[i] = vf_sum(v[i]);
+}
 INLINE float vf_largest(vf v)
 {
     __m128 q = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));

@@ -76,6 +76,22 @@ INLINE vf vf_keep(vf v, int lo, int hi, vf other)
 }
 INLINE float vf_sum(vf v) { return add_lanes_tree(v); }
 INLINE float vf_largest(vf v) { return _mm512_reduce_max_ps(v); }
+/* out[i] = vf_sum(v[i]); four at once in the same order: halves, quarters, then within four lanes. */
+INLINE void vf_sum_each(const vf v[], const int n, float *out)
+{
+    if (n != 4) {
+        UNROLL
+        for (int i = 0; i < n; i++) out[i] = vf_sum(v[i]);
+        return;
+    }
+    vf a = _mm512_add_ps(_mm512_shuffle_f32x4(v[0], v[1], 0x44), _mm512_shuffle_f32x4(v[0], v[1], 0xee));
+    vf b = _mm512_add_ps(_mm512_shuffle_f32x4(v[2], v[3], 0x44), _mm512_shuffle_f32x4(v[2], v[3], 0xee));
+    vf q = _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x88), _mm512_shuffle_f32x4(a, b, 0xdd));
+    q = _mm512_add_ps(q, _mm512_permute_ps(q, 0x4e));
+    q = _mm512_add_ps(q, _mm512_permute_ps(q, 0xb1));
+    const __m512i firsts = _mm512_castsi128_si512(_mm_setr_epi32(0, 4, 8, 12));
+    _mm_storeu_ps(out, _mm512_castps512_ps128(_mm512_permutexvar_ps(firsts, q)));
+}
 /* The sums of four vectors, each in the same order. */
 INLINE void vf_sum4(vf a, vf b, vf c, vf d, float out[4])
 {
