@@ -7,6 +7,7 @@
  * of 6 bits 2). iq4_xs is signed: |w| and the sign moved to x.
  *
  * One token: one256_avx2.c. Canonical order: that of row256.h. */
+#include "src/kernels/x86/ahead.h"
 #include "src/kernels/x86/narrow.h"
 #include "src/kernels/x86/one.h"
 #include "src/tensor/blocks.h"
@@ -263,9 +264,9 @@ INLINE void sum_super(struct type t, const struct tile *tile, int64_t b, const s
 }
 
 /* y[t*y_stride + r] (+)= tile times n tokens; n is a constant where this is called */
-INLINE void mul_tokens(struct type t, const struct tile *tile, int64_t n_blocks, const char *x,
-                       size_t x_row_bytes, int64_t k, int64_t block, const int n, float *y,
-                       size_t y_stride, int64_t n_rows, bool first)
+INLINE void mul_tokens(struct type t, const struct tile *tile, struct ahead *ahead,
+                       int64_t n_blocks, const char *x, size_t x_row_bytes, int64_t k, int64_t block,
+                       const int n, float *y, size_t y_stride, int64_t n_rows, bool first)
 {
     __m256 lanes[4][TOKENS];
     struct act acts[TOKENS];
@@ -278,6 +279,7 @@ INLINE void mul_tokens(struct type t, const struct tile *tile, int64_t n_blocks,
     }
     for (int64_t b = 0; b < n_blocks; b++) {
         __m256i dot[TOKENS], mins[TOKENS];
+        fetch_ahead(ahead);
         sum_super(t, tile, b, acts, n, dot, mins);
         __m256 d = _mm256_load_ps(tile->d[b]), dmin = _mm256_load_ps(tile->dmin[b]);
         UNROLL
@@ -301,14 +303,14 @@ INLINE void mul_tokens(struct type t, const struct tile *tile, int64_t n_blocks,
     }
 }
 
-INLINE void mul_tile(struct type t, const struct tile *tile, int64_t n_blocks, const char *x,
-                     size_t x_row_bytes, int64_t n_x, int64_t k, int64_t block, float *y,
-                     size_t y_stride, int64_t n_rows, bool first)
+INLINE void mul_tile(struct type t, const struct tile *tile, struct ahead *ahead, int64_t n_blocks,
+                     const char *x, size_t x_row_bytes, int64_t n_x, int64_t k, int64_t block,
+                     float *y, size_t y_stride, int64_t n_rows, bool first)
 {
     int64_t i = 0;
 #define TOKENS_OF(n)                                                                               \
     for (; i + n <= n_x; i += n)                                                                   \
-        mul_tokens(t, tile, n_blocks, x + (size_t)i * x_row_bytes, x_row_bytes, k, block, n,       \
+        mul_tokens(t, tile, ahead, n_blocks, x + (size_t)i * x_row_bytes, x_row_bytes, k, block, n,       \
                    y + (size_t)i * y_stride, y_stride, n_rows, first);
     TOKENS_OF(4)
     TOKENS_OF(2)
@@ -319,6 +321,7 @@ INLINE void mul(struct type t, const void *w, size_t w_row_bytes, int64_t n_rows
                 const void *x, size_t x_row_bytes, int64_t n_x, float *y, size_t y_stride)
 {
     struct tile tile;
+    const int64_t n_passes = n_x / TOKENS + __builtin_popcountll((uint64_t)n_x % TOKENS);
     int64_t n_blocks = k / 256;
     for (int64_t r = 0; r < n_rows; r += ROWS) {
         int64_t n = n_rows - r < ROWS ? n_rows - r : ROWS;
@@ -326,10 +329,33 @@ INLINE void mul(struct type t, const void *w, size_t w_row_bytes, int64_t n_rows
             int64_t n_b = n_blocks - b < CHUNK ? n_blocks - b : CHUNK;
             const uint8_t *p = (const uint8_t *)w + (size_t)r * w_row_bytes +
                                (size_t)b * (size_t)t.block_bytes;
-            for (int64_t i = 0; i < n_b; i++)
+            bool is_last = b + CHUNK >= n_blocks;
+            const uint8_t *next = is_last ? (const uint8_t *)w + (size_t)(r + ROWS) * w_row_bytes
+                                          : p + CHUNK * t.block_bytes;
+            struct ahead ahead = ahead_begin(next, (size_t)(n_b * t.block_bytes), w_row_bytes, ROWS,
+                                             n_b + n_b * n_passes);
+            for (int64_t i = 0; i < n_b; i++) {
+                fetch_ahead(&ahead);
                 fill_super(t, &tile, p + i * t.block_bytes, w_row_bytes, n, i);
-            mul_tile(t, &tile, n_b, x, x_row_bytes, n_x, k, b, y + r, y_stride, n, b == 0);
+            }
+            mul_tile(t, &tile, &ahead, n_b, x, x_row_bytes, n_x, k, b, y + r, y_stride, n, b == 0);
         }
+    }
+}
+
+/* Up to MAX_ONES tokens are cheaper one by one, while some rows are in the cache, than by way of a
+ * tile. */
+enum { MAX_ONES = 3, ROWS_OF_ONES = 16 };
+
+INLINE void mul_ones(kernel_mul_fn one, const void *w, size_t w_row_bytes, int64_t n_rows, int64_t k,
+                     const void *x, size_t x_row_bytes, int64_t n_x, float *y, size_t y_stride)
+{
+    for (int64_t r = 0; r < n_rows; r += ROWS_OF_ONES) {
+        int64_t n = n_rows - r < ROWS_OF_ONES ? n_rows - r : ROWS_OF_ONES;
+        for (int64_t t = 0; t < n_x; t++)
+            one((const uint8_t *)w + (size_t)r * w_row_bytes, w_row_bytes, n, k,
+                (const uint8_t *)x + (size_t)t * x_row_bytes, x_row_bytes, 1,
+                y + (size_t)t * y_stride + r, y_stride);
     }
 }
 
@@ -342,8 +368,11 @@ INLINE void mul(struct type t, const void *w, size_t w_row_bytes, int64_t n_rows
                          adds};                                                                    \
         if (n_x == 1)                                                                              \
             one_##name##_avx2(w, w_row_bytes, n_rows, k, x, x_row_bytes, n_x, y, y_stride);        \
+        else if (n_x <= MAX_ONES)                                                                  \
+            mul_ones(one_##name##_avx2, w, w_row_bytes, n_rows, k, x, x_row_bytes, n_x, y,         \
+                     y_stride);                                                                    \
         else                                                                                       \
-            mul(t, w, w_row_bytes, n_rows, k, x, x_row_bytes, n_x, y, y_stride);                       \
+            mul(t, w, w_row_bytes, n_rows, k, x, x_row_bytes, n_x, y, y_stride);                   \
     }
 TYPE(q2_k, true, false, 16, 4)
 TYPE(q3_k, false, false, 16, 4)

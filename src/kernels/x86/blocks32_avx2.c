@@ -12,6 +12,7 @@
  * One token: two blocks at a time, elements 0..15 of both in one vector and 16..31 in another; 8
  * blocks share one conversion, scaling and fma. Tiles: 8 rows side by side, 16 KB of weights, read
  * once per 4 tokens. */
+#include "src/kernels/x86/ahead.h"
 #include "src/kernels/x86/narrow.h"
 #include "src/tensor/blocks.h"
 
@@ -251,11 +252,12 @@ struct tile {
 static const uint8_t lo_slots[8] = {0, 1, 2, 3, 8, 9, 10, 11};
 static const uint8_t hi_slots[8] = {4, 5, 6, 7, 12, 13, 14, 15};
 
-INLINE void fill_tile(struct type t, struct tile *tile, const uint8_t *w, size_t w_row_bytes,
-                      int64_t n_rows, int64_t n_blocks)
+INLINE void fill_tile(struct type t, struct tile *tile, struct ahead *ahead, const uint8_t *w,
+                      size_t w_row_bytes, int64_t n_rows, int64_t n_blocks)
 {
     for (int64_t b = 0; b < n_blocks; b += 2) {
         __m256i lo[ROWS], hi[ROWS];
+        fetch_ahead(ahead);
         for (int64_t r = 0; r < ROWS; r++) {
             const uint8_t *p = w + (size_t)(r < n_rows ? r : n_rows - 1) * w_row_bytes +
                                (size_t)b * (size_t)t.block_bytes;
@@ -308,9 +310,9 @@ INLINE void sum_block(struct type t, const struct tile *tile, int64_t b, const s
 }
 
 /* y[t*y_stride + r] (+)= tile times n tokens; n is a constant where this is called */
-INLINE void mul_tokens(struct type t, const struct tile *tile, int64_t n_blocks, const char *x,
-                       size_t x_row_bytes, int64_t k, int64_t block, const int n, float *y,
-                       size_t y_stride, int64_t n_rows, bool first)
+INLINE void mul_tokens(struct type t, const struct tile *tile, struct ahead *ahead,
+                       int64_t n_blocks, const char *x, size_t x_row_bytes, int64_t k, int64_t block,
+                       const int n, float *y, size_t y_stride, int64_t n_rows, bool first)
 {
     __m256 lanes[8][TOKENS];
     struct act acts[TOKENS];
@@ -323,6 +325,7 @@ INLINE void mul_tokens(struct type t, const struct tile *tile, int64_t n_blocks,
     }
     for (int64_t b = 0; b < n_blocks; b++) {
         __m256i sum[TOKENS];
+        fetch_ahead(ahead);
         sum_block(t, tile, b, acts, n, sum);
         __m256 d = _mm256_load_ps(tile->d[b]);
         UNROLL
@@ -347,14 +350,14 @@ INLINE void mul_tokens(struct type t, const struct tile *tile, int64_t n_blocks,
     }
 }
 
-INLINE void mul_tile(struct type t, const struct tile *tile, int64_t n_blocks, const char *x,
-                     size_t x_row_bytes, int64_t n_x, int64_t k, int64_t block, float *y,
-                     size_t y_stride, int64_t n_rows, bool first)
+INLINE void mul_tile(struct type t, const struct tile *tile, struct ahead *ahead, int64_t n_blocks,
+                     const char *x, size_t x_row_bytes, int64_t n_x, int64_t k, int64_t block,
+                     float *y, size_t y_stride, int64_t n_rows, bool first)
 {
     int64_t i = 0;
 #define TOKENS_OF(n)                                                                               \
     for (; i + n <= n_x; i += n)                                                                   \
-        mul_tokens(t, tile, n_blocks, x + (size_t)i * x_row_bytes, x_row_bytes, k, block, n,       \
+        mul_tokens(t, tile, ahead, n_blocks, x + (size_t)i * x_row_bytes, x_row_bytes, k, block, n,       \
                    y + (size_t)i * y_stride, y_stride, n_rows, first);
     TOKENS_OF(4)
     TOKENS_OF(2)
@@ -369,6 +372,7 @@ INLINE void mul(struct type t, const void *w, size_t w_row_bytes, int64_t n_rows
         return;
     }
     struct tile tile;
+    const int64_t n_passes = n_x / TOKENS + __builtin_popcountll((uint64_t)n_x % TOKENS);
     int64_t n_blocks = k / 32;
     for (int64_t r = 0; r < n_rows; r += ROWS) {
         int64_t n = n_rows - r < ROWS ? n_rows - r : ROWS;
@@ -376,8 +380,13 @@ INLINE void mul(struct type t, const void *w, size_t w_row_bytes, int64_t n_rows
             int64_t n_b = n_blocks - b < CHUNK ? n_blocks - b : CHUNK;
             const uint8_t *p = (const uint8_t *)w + (size_t)r * w_row_bytes +
                                (size_t)b * (size_t)t.block_bytes;
-            fill_tile(t, &tile, p, w_row_bytes, n, n_b);
-            mul_tile(t, &tile, n_b, x, x_row_bytes, n_x, k, b, y + r, y_stride, n, b == 0);
+            bool is_last = b + CHUNK >= n_blocks;
+            const uint8_t *next = is_last ? (const uint8_t *)w + (size_t)(r + ROWS) * w_row_bytes
+                                          : p + CHUNK * t.block_bytes;
+            struct ahead ahead = ahead_begin(next, (size_t)(n_b * t.block_bytes), w_row_bytes, ROWS,
+                                             (n_b + 1) / 2 + n_b * n_passes);
+            fill_tile(t, &tile, &ahead, p, w_row_bytes, n, n_b);
+            mul_tile(t, &tile, &ahead, n_b, x, x_row_bytes, n_x, k, b, y + r, y_stride, n, b == 0);
         }
     }
 }

@@ -5,6 +5,7 @@
 #define KERNELS_X86_TILES_H
 #include <string.h>
 #include "src/kernels/variants.h"
+#include "src/kernels/x86/ahead.h"
 
 /* Inputs that a tile holds of its rows: up to n_blocks blocks. */
 struct stretch {
@@ -24,32 +25,18 @@ struct span {
 typedef void (*tile_fn)(const struct span *c, const uint8_t *const row[16], const uint8_t *next,
                         float *y);
 
-/* Weights that the next tile will want: one stretch of n_rows rows from p on. */
-struct ahead {
-    const uint8_t *p;
-    int64_t n_rows;
-};
-
 enum { TILE_TOKENS = 8 }; /* of one pass over a tile */
 
-/* Every pass of tokens, pass of them each, fetches its share, so that memory works while numbers are
- * multiplied. */
-INLINE struct ahead ahead_of(const struct span *c, const uint8_t *next, int64_t token, int pass)
+/* Passes of 8, then of 4, 2 and 1. */
+INLINE int64_t n_passes(int64_t n_x)
 {
-    int64_t n_passes = (c->n_x + pass - 1) / pass, n = (15 + n_passes) / n_passes;
-    int64_t r = token / pass * n;
-    if (r + n > 16) n = r < 16 ? 16 - r : 0;
-    return (struct ahead){next + (size_t)r * c->w_row_bytes, n};
+    return n_x / 8 + __builtin_popcountll((unsigned long long)n_x % 8);
 }
 
-/* Fetches the next `bytes` of every row into the L2 cache. Into the L1 cache it was no faster than
- * no fetching: these reads wait in line before those that are needed now. */
-INLINE void fetch_ahead(struct ahead *a, size_t w_row_bytes, int bytes)
+/* The next tile of c, fetched in n_steps. */
+INLINE struct ahead ahead_of(const struct span *c, const uint8_t *next, int block_bytes, int64_t n_steps)
 {
-    for (int64_t r = 0; r < a->n_rows; r++)
-        for (int i = 0; i < bytes; i += 64)
-            __builtin_prefetch(a->p + (size_t)r * w_row_bytes + i, 0, 2);
-    a->p += bytes;
+    return ahead_begin(next, (size_t)c->n_blocks * (size_t)block_bytes, c->w_row_bytes, 16, n_steps);
 }
 
 /* Fetches what a pass will write: a store that misses holds up all later ones. */

@@ -111,7 +111,7 @@ INLINE void add_super(struct type t, const struct super *s, const struct acts *x
  * In step j of superblock b its product j begins; the one AMX_LAG before is stored; and the j-th of the
  * tokens of the last superblock that is stored are scaled. */
 INLINE void mul_tokens(struct type t, const struct super *tile, const struct span *c,
-                       struct ahead ahead, const char *x, const int n, float *y)
+                       struct ahead *ahead, const char *x, const int n, float *y)
 {
     _Alignas(64) int32_t sums[2][GROUPS * 256];
     __m512 lanes[4][AMX_TOKENS];
@@ -124,7 +124,7 @@ INLINE void mul_tokens(struct type t, const struct super *tile, const struct spa
         for (int i = 0; i < n; i++)
             lanes[e][i] = _mm512_setzero_ps();
     for (int b = 0; b < n_blocks + 2; b++) {
-        if (b < n_blocks) fetch_ahead(&ahead, c->w_row_bytes, t.block_bytes);
+        if (b < n_blocks) fetch_ahead(ahead);
         for (int first = 0; first < GROUPS; first += 4)
             UNROLL
             for (int q = 0; q < 4; q++) {
@@ -159,15 +159,16 @@ INLINE void mul_tile(struct type t, const struct span *c, const uint8_t *const r
         t.fill(&tile[b], row, (size_t)(c->block + b) * (size_t)t.block_bytes);
         unpack(t, &tile[b]);
     }
-    int64_t i = 0;
+    int64_t i = 0, n_passes = (c->n_x + AMX_TOKENS - 1) / AMX_TOKENS;
+    struct ahead ahead = ahead_of(c, next, t.block_bytes, c->n_blocks * n_passes);
     if (c->n_x >= AMX_TOKENS) amx_begin(GROUP, AMX_TOKENS);
     for (; i + AMX_TOKENS <= c->n_x; i += AMX_TOKENS)
-        mul_tokens(t, tile, c, ahead_of(c, next, i, AMX_TOKENS), c->x + (size_t)i * c->x_row_bytes,
+        mul_tokens(t, tile, c, &ahead, c->x + (size_t)i * c->x_row_bytes,
                    AMX_TOKENS, y + (size_t)i * c->y_stride);
     if (i == c->n_x) return;
     const int n = (int)(c->n_x - i);
     amx_begin(GROUP, n);
-    mul_tokens(t, tile, c, ahead_of(c, next, i, AMX_TOKENS), c->x + (size_t)i * c->x_row_bytes, n,
+    mul_tokens(t, tile, c, &ahead, c->x + (size_t)i * c->x_row_bytes, n,
                y + (size_t)i * c->y_stride);
 }
 

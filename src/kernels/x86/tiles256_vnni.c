@@ -185,14 +185,14 @@ INLINE void add_lanes(const struct span *c, __m512 lanes[4][TOKENS], const int n
 
 /* y[t*y_stride + r] (+)= tile times n tokens; n is a constant where this is called */
 INLINE void mul_tokens(struct type t, const struct super *tile, const struct span *c,
-                       struct ahead ahead, const char *x, const int n, float *y)
+                       struct ahead *ahead, const char *x, const int n, float *y)
 {
     static const __m512 zero[TOKENS];
     __m512 lanes[4][TOKENS];
     struct acts a = acts_of(c, x);
     fetch_y(y, c->y_stride, n);
     for (int64_t b = 0; b < c->n_blocks; b++) {
-        fetch_ahead(&ahead, c->w_row_bytes, t.block_bytes);
+        fetch_ahead(ahead);
         add_super(t, tile + b, &a, n, b < 4 ? zero : lanes[b % 4], lanes[b % 4]);
         a = acts_next(a);
     }
@@ -283,11 +283,11 @@ INLINE void mul_few(struct type t, const struct span *c, const uint8_t *const ro
     static const __m512 zero[TOKENS];
     __m512 lanes[4][TOKENS];
     struct acts a = acts_of(c, c->x);
-    struct ahead ahead = ahead_of(c, next, 0, TOKENS);
+    struct ahead ahead = ahead_of(c, next, t.block_bytes, c->n_blocks);
     fetch_y(y, c->y_stride, n);
     for (int64_t b = 0; b < c->n_blocks; b++) {
         struct dots r;
-        fetch_ahead(&ahead, c->w_row_bytes, t.block_bytes);
+        fetch_ahead(&ahead);
         t.few(&r, row, (size_t)(c->block + b) * (size_t)t.block_bytes, &a, n);
         add_terms(t, &r, &a, n, b < 4 ? zero : lanes[b % 4], lanes[b % 4]);
         a = acts_next(a);
@@ -313,12 +313,15 @@ INLINE void mul_tile(struct type t, const struct span *c, const uint8_t *const r
         return;
     }
     struct super tile[CHUNK];
-    for (int64_t b = 0; b < c->n_blocks; b++)
+    struct ahead ahead = ahead_of(c, next, t.block_bytes, c->n_blocks * (1 + n_passes(c->n_x)));
+    for (int64_t b = 0; b < c->n_blocks; b++) {
+        fetch_ahead(&ahead);
         t.fill(&tile[b], row, (size_t)(c->block + b) * (size_t)t.block_bytes);
+    }
     int64_t i = 0;
 #define TOKENS_OF(n)                                                                               \
     for (; i + n <= c->n_x; i += n)                                                                \
-        mul_tokens(t, tile, c, ahead_of(c, next, i, TOKENS), c->x + (size_t)i * c->x_row_bytes, n,         \
+        mul_tokens(t, tile, c, &ahead, c->x + (size_t)i * c->x_row_bytes, n,         \
                    y + (size_t)i * c->y_stride);
     TOKENS_OF(8)
     TOKENS_OF(4)

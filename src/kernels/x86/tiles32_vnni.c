@@ -80,23 +80,32 @@ INLINE void fill_q8_0(struct block *s, const uint8_t *const row[16], size_t at)
 
 /* d and m are two bytes each at the block's beginning: words are cheaper to copy one by one than to
  * transpose, if they are not loaded back at once. */
+INLINE void copy_heads(const uint8_t *const row[16], size_t at, uint32_t head[16])
+{
+    UNROLL
+    for (int r = 0; r < 16; r++)
+        memcpy(&head[r], row[r] + at, 4);
+}
+
+INLINE void scales_of(struct type t, const uint32_t head[16], struct block *s)
+{
+    __m512i h = _mm512_load_si512(head);
+    s->d = low_half(h);
+    if (t.has_m) s->m = high_half(h);
+}
+
 INLINE void fill_tile(struct type t, struct block *tile, const struct span *c,
-                      const uint8_t *const row[16])
+                      const uint8_t *const row[16], struct ahead *ahead)
 {
     _Alignas(64) uint32_t heads[CHUNK][16];
-    size_t first = (size_t)c->block * (size_t)t.block_bytes;
-    for (int64_t b = 0; b < c->n_blocks; b++) {
-        size_t at = first + (size_t)b * (size_t)t.block_bytes;
-        UNROLL
-        for (int r = 0; r < 16; r++)
-            memcpy(&heads[b][r], row[r] + at, 4);
+    size_t at = (size_t)c->block * (size_t)t.block_bytes;
+    for (int64_t b = 0; b < c->n_blocks; b++, at += (size_t)t.block_bytes) {
+        fetch_ahead(ahead);
+        copy_heads(row, at, heads[b]);
         t.fill(&tile[b], row, at);
     }
-    for (int64_t b = 0; b < c->n_blocks; b++) {
-        __m512i h = _mm512_load_si512(heads[b]);
-        tile[b].d = low_half(h);
-        if (t.has_m) tile[b].m = high_half(h);
-    }
+    for (int64_t b = 0; b < c->n_blocks; b++)
+        scales_of(t, heads[b], &tile[b]);
 }
 
 /* sum[i] += w (four inputs of 16 rows) times inputs at.. of token i */
@@ -142,46 +151,36 @@ INLINE __m512 broadcast_float(const void *p)
     return _mm512_set1_ps(v);
 }
 
-/* y[t*y_stride + r] (+)= tile times n tokens; n is a constant where this is called */
-INLINE void mul_tokens(struct type t, const struct block *tile, const struct span *c,
-                       struct ahead ahead, const char *x, const int n, float *y)
+/* lanes[b % 16] (+)= block b of the stretch times n tokens */
+INLINE void add_to_lanes(struct type t, const struct block *s, const struct span *c,
+                         const char *const token[TOKENS], int64_t b, const int n,
+                         __m512 lanes[16][TOKENS])
 {
     static const __m512 zero[TOKENS];
-    __m512 lanes[16][TOKENS];
-    _Alignas(64) int32_t bias[TOKENS][CHUNK];
-    const size_t stride = c->x_row_bytes;
-    const char *sums = x + act_q8_sum(c->k) + 4 * c->block;
-    const char *token[TOKENS];
+    size_t q = 32 * (size_t)(c->block + b);
+    size_t d = act_q8_d(c->k) + q / 8, m = act_q8_s(c->k) + q / 8, sums = act_q8_sum(c->k) + q / 8;
+    __m512i sum[TOKENS];
     UNROLL
-    for (int i = 0; i < n; i++)
-        token[i] = x + (size_t)i * stride;
-    fetch_y(y, c->y_stride, n);
-    for (int i = 0; t.offset && i < n; i++)
-        for (int64_t b = 0; b < c->n_blocks; b++) {
-            int32_t v;
-            memcpy(&v, sums + (size_t)i * stride + 4 * b, 4);
-            bias[i][b] = -t.offset * v;
-        }
-    for (int64_t b = 0; b < c->n_blocks; b++) {
-        __m512i sum[TOKENS];
-        fetch_ahead(&ahead, c->w_row_bytes, t.block_bytes);
-        UNROLL
-        for (int i = 0; i < n; i++)
-            sum[i] = t.offset ? _mm512_set1_epi32(bias[i][b]) : _mm512_setzero_si512();
-        size_t q = 32 * (size_t)(c->block + b);
-        size_t d = act_q8_d(c->k) + q / 8, m = act_q8_s(c->k) + q / 8;
-        add_block(t, tile + b, token, q, n, sum);
-        const __m512 *from = b < 16 ? zero : lanes[b % 16];
-        UNROLL
-        for (int i = 0; i < n; i++) {
-            __m512 dx = broadcast_float(token[i] + d);
-            __m512 v = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum[i]), _mm512_mul_ps(tile[b].d, dx),
-                                       from[i]);
-            if (t.has_m)
-                v = _mm512_fmadd_ps(tile[b].m, broadcast_float(token[i] + m), v);
-            lanes[b % 16][i] = v;
-        }
+    for (int i = 0; i < n; i++) {
+        int32_t v = 0;
+        if (t.offset) memcpy(&v, token[i] + sums, 4);
+        sum[i] = t.offset ? _mm512_set1_epi32(-t.offset * v) : _mm512_setzero_si512();
     }
+    add_block(t, s, token, q, n, sum);
+    const __m512 *from = b < 16 ? zero : lanes[b % 16];
+    UNROLL
+    for (int i = 0; i < n; i++) {
+        __m512 dx = broadcast_float(token[i] + d);
+        __m512 v = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum[i]), _mm512_mul_ps(s->d, dx), from[i]);
+        if (t.has_m) v = _mm512_fmadd_ps(s->m, broadcast_float(token[i] + m), v);
+        lanes[b % 16][i] = v;
+    }
+}
+
+/* y[t*y_stride + r] (+)= the lanes of n tokens, added up */
+INLINE void add_lanes(const struct span *c, __m512 lanes[16][TOKENS], const int n, float *y)
+{
+    static const __m512 zero[TOKENS];
     for (int64_t e = c->n_blocks; e < 16; e++)
         memcpy(lanes[e], zero, sizeof zero);
     UNROLL
@@ -194,15 +193,68 @@ INLINE void mul_tokens(struct type t, const struct block *tile, const struct spa
     }
 }
 
+/* y[t*y_stride + r] (+)= tile times n tokens; n is a constant where this is called */
+INLINE void mul_tokens(struct type t, const struct block *tile, const struct span *c,
+                       struct ahead *ahead, const char *x, const int n, float *y)
+{
+    __m512 lanes[16][TOKENS];
+    const char *token[TOKENS];
+    UNROLL
+    for (int i = 0; i < n; i++)
+        token[i] = x + (size_t)i * c->x_row_bytes;
+    fetch_y(y, c->y_stride, n);
+    for (int64_t b = 0; b < c->n_blocks; b++) {
+        fetch_ahead(ahead);
+        add_to_lanes(t, tile + b, c, token, b, n, lanes);
+    }
+    add_lanes(c, lanes, n, y);
+}
+
+/* The same for all tokens, n of them (a constant), without a tile: storing it would cost more than the
+ * products. */
+INLINE void mul_few(struct type t, const struct span *c, const uint8_t *const row[16],
+                    const uint8_t *next, const int n, float *y)
+{
+    _Alignas(64) uint32_t heads[16][16];
+    __m512 lanes[16][TOKENS];
+    const char *token[TOKENS];
+    struct ahead ahead = ahead_of(c, next, t.block_bytes, c->n_blocks);
+    const size_t first = (size_t)c->block * (size_t)t.block_bytes;
+    UNROLL
+    for (int i = 0; i < n; i++)
+        token[i] = c->x + (size_t)i * c->x_row_bytes;
+    fetch_y(y, c->y_stride, n);
+    for (int64_t b0 = 0; b0 < c->n_blocks; b0 += 16) {
+        int64_t end = c->n_blocks - b0 < 16 ? c->n_blocks : b0 + 16;
+        for (int64_t b = b0; b < end; b++)
+            copy_heads(row, first + (size_t)b * (size_t)t.block_bytes, heads[b - b0]);
+        for (int64_t b = b0; b < end; b++) {
+            struct block s;
+            fetch_ahead(&ahead);
+            t.fill(&s, row, first + (size_t)b * (size_t)t.block_bytes);
+            scales_of(t, heads[b - b0], &s);
+            add_to_lanes(t, &s, c, token, b, n, lanes);
+        }
+    }
+    add_lanes(c, lanes, n, y);
+}
+
 INLINE void mul_tile(struct type t, const struct span *c, const uint8_t *const row[16],
                      const uint8_t *next, float *y)
 {
+    switch (c->n_x) {
+    case 2: mul_few(t, c, row, next, 2, y); return;
+    case 3: mul_few(t, c, row, next, 3, y); return;
+    case 4: mul_few(t, c, row, next, 4, y); return;
+    default: break;
+    }
     struct block tile[CHUNK];
-    fill_tile(t, tile, c, row);
+    struct ahead ahead = ahead_of(c, next, t.block_bytes, c->n_blocks * (1 + n_passes(c->n_x)));
+    fill_tile(t, tile, c, row, &ahead);
     int64_t i = 0;
 #define TOKENS_OF(n)                                                                               \
     for (; i + n <= c->n_x; i += n)                                                                \
-        mul_tokens(t, tile, c, ahead_of(c, next, i, TOKENS), c->x + (size_t)i * c->x_row_bytes, n,         \
+        mul_tokens(t, tile, c, &ahead, c->x + (size_t)i * c->x_row_bytes, n,         \
                    y + (size_t)i * c->y_stride);
     TOKENS_OF(8)
     TOKENS_OF(4)
