@@ -11,14 +11,12 @@
 #include <string.h>
 #include "src/base/alloc.h"
 #include "src/base/fail.h"
-#include "src/base/select.h"
 #include "src/base/rng.h"
+#include "src/base/select.h"
+#include "src/engine/logits.h"
 
 #define STREAM_SAMPLE 1
-#define BLOCK 64
-
-typedef float float4 __attribute__((vector_size(16), aligned(4), may_alias));
-typedef int32_t int4 __attribute__((vector_size(16)));
+#define BLOCK LOGITS_BLOCK
 
 enum fk_status sampler_init(struct sampler *s, int n_vocab, struct fk_error *err)
 {
@@ -73,79 +71,6 @@ enum fk_status sampling_check(const struct fk_sampling *p, int n_vocab, struct f
         TRY(in_range("a logit bias", p->bias[i].bias, -1e9f, 1e9f, err));
     }
     return FK_OK;
-}
-
-/* e^v for v <= 0, within 3e-7 relative: 2^whole times a polynomial on [-1/2, 1/2]. */
-static inline float4 exp_negative(float4 v)
-{
-    const float4 least = {-87, -87, -87, -87};
-    int4 above = v > least;
-    v = (float4)(((int4)v & above) | ((int4)least & ~above));
-    float4 t = v * 1.44269504f;
-    int4 whole = __builtin_convertvector(t - 0.5f, int4);
-    float4 f = t - __builtin_convertvector(whole, float4);
-    float4 r = f * 1.5403530e-4f + 1.3333558e-3f;
-    r = r * f + 9.6181291e-3f;
-    r = r * f + 5.5504109e-2f;
-    r = r * f + 2.4022651e-1f;
-    r = r * f + 6.9314718e-1f;
-    r = r * f + 1.0f;
-    return r * (float4)((whole + 127) << 23);
-}
-
-static float exp_one(float v)
-{
-    return exp_negative((float4){v, v, v, v})[0];
-}
-
-static float4 max4(float4 a, float4 b)
-{
-    int4 above = a > b;
-    return (float4)(((int4)a & above) | ((int4)b & ~above));
-}
-
-static float max_of(const float *x, int n)
-{
-    float best = x[0];
-    int i = 0;
-    float4 m[4] = {{best, best, best, best}, {best, best, best, best},
-                   {best, best, best, best}, {best, best, best, best}};
-    for (; i + 16 <= n; i += 16)
-        for (int j = 0; j < 4; j++) m[j] = max4(*(const float4 *)(x + i + 4 * j), m[j]);
-    float4 all = max4(max4(m[0], m[1]), max4(m[2], m[3]));
-    for (int j = 0; j < 4; j++) best = all[j] > best ? all[j] : best;
-    for (; i < n; i++) best = x[i] > best ? x[i] : best;
-    return best;
-}
-
-/* sum of exp((x[i] - max) * scale) */
-static double sum_exp(const float *x, int n, float max, float scale)
-{
-    double sum = 0;
-    for (int i = 0; i < n;) {
-        float4 part[2] = {{0}, {0}};
-        int end = n - i > 4096 ? i + 4096 : n; /* floats add up a short way only */
-        for (; i + 8 <= end; i += 8)
-            for (int j = 0; j < 2; j++)
-                part[j] += exp_negative((*(const float4 *)(x + i + 4 * j) - max) * scale);
-        for (; i < end; i++) part[0][0] += exp_one((x[i] - max) * scale);
-        for (int j = 0; j < 4; j++) sum += (double)part[0][j] + (double)part[1][j];
-    }
-    return sum;
-}
-
-float logits_logprob(const float *logits, int n_vocab, int32_t id)
-{
-    float max = max_of(logits, n_vocab);
-    double sum = sum_exp(logits, n_vocab, max, 1);
-    return (float)((double)(logits[id] - max) - log(sum));
-}
-
-static int32_t first_of(const float *x, int n, float value)
-{
-    int32_t i = 0;
-    while (i < n - 1 && x[i] != value) i++;
-    return i;
 }
 
 static void penalize(struct sampler *s, const struct fk_sampling *p, const int32_t *tokens, int n)
@@ -222,16 +147,6 @@ static double mass_of(const struct sampler *s, int n)
     return sum;
 }
 
-static float find_block_max(struct sampler *s)
-{
-    int n_blocks = (s->n_vocab + BLOCK - 1) / BLOCK;
-    for (int b = 0; b < n_blocks; b++) {
-        int first = b * BLOCK, left = s->n_vocab - first;
-        s->block_max[b] = max_of(s->x + first, left < BLOCK ? left : BLOCK);
-    }
-    return max_of(s->block_max, n_blocks);
-}
-
 /* Candidates are the ids whose x reaches `least`; p = exp((x - max) * scale). */
 static int gather(struct sampler *s, float least, float max, float scale)
 {
@@ -244,13 +159,7 @@ static int gather(struct sampler *s, float least, float max, float scale)
             n += s->x[i] >= least;
         }
     }
-    int j = 0;
-    for (; j + 4 <= n; j += 4) {
-        const int32_t *id = s->ids + j;
-        float4 x = {s->x[id[0]], s->x[id[1]], s->x[id[2]], s->x[id[3]]};
-        *(float4 *)(s->p + j) = exp_negative((x - max) * scale);
-    }
-    for (; j < n; j++) s->p[j] = exp_one((s->x[s->ids[j]] - max) * scale);
+    logits_exp_of(s->x, s->ids, n, max, scale, s->p);
     return n;
 }
 
@@ -267,7 +176,7 @@ static int32_t draw(const struct sampler *s, int n, double u)
 /* Filters s->x and draws. */
 static int32_t filter_and_draw(struct sampler *s, const struct fk_sampling *p, double u)
 {
-    float scale = 1 / p->temperature, max = find_block_max(s), least = -INFINITY;
+    float scale = 1 / p->temperature, max = logits_block_max(s->x, s->n_vocab, s->block_max), least = -INFINITY;
     bool has_k = p->top_k > 0 && p->top_k < s->n_vocab, has_p = p->top_p < 1;
     double all = 0;
     int n_blocks = (s->n_vocab + BLOCK - 1) / BLOCK;
@@ -279,7 +188,7 @@ static int32_t filter_and_draw(struct sampler *s, const struct fk_sampling *p, d
     } else if (has_p && !has_k) {
         /* What has less than the n-th part of 1 - top_p can be in no top-p set: all of it together
          * is less than 1 - top_p. */
-        all = sum_exp(s->x, s->n_vocab, max, scale);
+        all = logits_sum_exp(s->x, s->n_vocab, max, scale);
         double share = (1 - (double)p->top_p) * all / s->n_vocab;
         least = (float)((double)max + (double)p->temperature * (log(share) - 1e-3));
     }
@@ -313,6 +222,6 @@ int32_t sampler_pick(struct sampler *s, const struct fk_sampling *p, const float
         if (has_penalty(p)) penalize(s, p, tokens, n_tokens);
         x = s->x;
     }
-    if (greedy) return first_of(x, s->n_vocab, max_of(x, s->n_vocab));
+    if (greedy) return logits_first_of(x, s->n_vocab, logits_max(x, s->n_vocab));
     return filter_and_draw(s, p, rng_uniform(p->seed, STREAM_SAMPLE, (uint64_t)position));
 }

@@ -29,7 +29,4 @@ enum fk_status sampling_check(const struct fk_sampling *p, int n_vocab, struct f
 int32_t sampler_pick(struct sampler *s, const struct fk_sampling *p, const float *logits,
                      const int32_t *tokens, int n_tokens, int position);
 
-/* log softmax(logits)[id] */
-float logits_logprob(const float *logits, int n_vocab, int32_t id);
-
 #endif

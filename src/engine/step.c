@@ -9,6 +9,7 @@
 #include "src/base/alloc.h"
 #include "src/base/clock.h"
 #include "src/base/fail.h"
+#include "src/engine/logits.h"
 #include "src/engine/session.h"
 
 static enum fk_finish finish_after(const fk_session *s, bool is_end, bool is_looping)

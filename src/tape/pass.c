@@ -4,7 +4,7 @@
 #include <string.h>
 #include "src/base/clones.h"
 #include "src/base/fail.h"
-#include "src/engine/sampler.h"
+#include "src/engine/logits.h"
 #include "src/tape/pass.h"
 
 #define PAGE_TOKENS 64 /* as the engine's default: attention adds page by page */

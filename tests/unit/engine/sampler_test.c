@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "src/base/rng.h"
+#include "src/engine/logits.h"
 
 #define N 3000
 
