@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
- * pool.c - fork-join over a shared chunk counter.
+ * pool.c - fork-join over the chunks of a job, which lie in one lane per thread.
  *
- * `state` holds a job's number of chunks (high half) and the next one to take (low half), so one
- * atomic addition gives a thread a chunk and tells whether it exists. A job ends when its chunks are
- * done, not when every worker has passed by: a worker that the kernel has put aside delays nobody.
+ * A thread takes the chunks of its own lane in order, so that it goes through memory in one direction,
+ * and then helps in the others. A lane holds where its chunks end (high half) and the next one to take
+ * (low half), so one atomic addition gives a thread a chunk and tells whether it exists. A job ends when
+ * its chunks are done, not when every worker has passed by: a worker that the kernel has put aside
+ * delays nobody.
  *
- * Invariants: (1) fn, arg, first are written before state is, and only when no chunk is out: whoever
+ * Invariants: (1) fn, arg, first are written before the lanes are, and only when no chunk is out: whoever
  * holds a chunk reads the right ones, even a worker that slept through other jobs. (2) Work is
- * visible in state before epoch is raised, so a worker that sleeps on the epoch it read before it
+ * visible in the lanes before epoch is raised, so a worker that sleeps on the epoch it read before it
  * found no work misses nothing. */
 #include "src/base/pool.h"
 #include <limits.h>
@@ -26,7 +28,11 @@
 
 #define SPIN_SECONDS 50e-6
 #define MAX_THREADS 1024
-#define MAX_CHUNKS ((int64_t)1 << 30) /* of one job: a half of state */
+#define MAX_CHUNKS ((int64_t)1 << 30) /* of one job: a half of a lane */
+
+struct lane {
+    _Alignas(64) _Atomic uint64_t state;
+};
 
 struct worker {
     pthread_t thread;
@@ -35,7 +41,6 @@ struct worker {
 };
 
 struct pool {
-    _Alignas(64) _Atomic uint64_t state;
     _Alignas(64) _Atomic int64_t n_done;
     _Alignas(64) _Atomic uint32_t epoch; /* futex */
     _Atomic uint32_t n_sleeping;
@@ -45,6 +50,7 @@ struct pool {
     int64_t first; /* chunk that index 0 stands for */
     int n_threads, n_started;
     struct worker *workers;
+    struct lane *lanes; /* [n_threads] */
 };
 
 static void relax(void)
@@ -66,18 +72,34 @@ static void futex_wake_all(_Atomic uint32_t *word)
     syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
 }
 
-static bool has_work(uint64_t state)
+static bool has_chunk(uint64_t state)
 {
     return (uint32_t)state < (uint32_t)(state >> 32);
 }
 
-static void take_chunks(struct pool *p, int worker)
+static bool has_work(struct pool *p)
+{
+    for (int i = 0; i < p->n_threads; i++)
+        if (has_chunk(atomic_load(&p->lanes[i].state))) return true;
+    return false;
+}
+
+static void take_lane(struct pool *p, struct lane *lane, int worker)
 {
     for (;;) {
-        uint64_t s = atomic_fetch_add_explicit(&p->state, 1, memory_order_acquire);
-        if (!has_work(s)) return;
+        uint64_t s = atomic_fetch_add_explicit(&lane->state, 1, memory_order_acquire);
+        if (!has_chunk(s)) return;
         p->fn(p->arg, p->first + (uint32_t)s, worker);
         atomic_fetch_add_explicit(&p->n_done, 1, memory_order_release);
+    }
+}
+
+static void take_chunks(struct pool *p, int worker)
+{
+    for (int i = 0; i < p->n_threads; i++) {
+        struct lane *lane = &p->lanes[(worker + i) % p->n_threads];
+        if (has_chunk(atomic_load_explicit(&lane->state, memory_order_relaxed)))
+            take_lane(p, lane, worker);
     }
 }
 
@@ -87,7 +109,7 @@ static bool await_work(struct pool *p)
     double until = 0;
     for (unsigned n = 1;; n++) {
         uint32_t seen = atomic_load(&p->epoch);
-        if (has_work(atomic_load(&p->state))) return true;
+        if (has_work(p)) return true;
         if (atomic_load(&p->stop)) return false;
         relax();
         if (n % 64) continue;
@@ -125,7 +147,9 @@ void pool_run(struct pool *p, pool_fn fn, void *arg, int64_t n_chunks)
     for (p->first = 0; p->first < n_chunks; p->first += MAX_CHUNKS) {
         int64_t n = n_chunks - p->first < MAX_CHUNKS ? n_chunks - p->first : MAX_CHUNKS;
         atomic_store_explicit(&p->n_done, 0, memory_order_relaxed);
-        atomic_store(&p->state, (uint64_t)n << 32);
+        for (int64_t i = 0, t = p->n_threads; i < t; i++)
+            atomic_store(&p->lanes[i].state,
+                         (uint64_t)(n * (i + 1) / t) << 32 | (uint64_t)(n * i / t));
         announce(p);
         take_chunks(p, 0);
         /* With more threads than cores a spinning caller would keep a worker from finishing. */
@@ -145,7 +169,10 @@ enum fk_status pool_create(struct pool **out, int n_threads, struct fk_error *er
     if (!p) return fail_nomem(err, sizeof *p, "the thread pool");
     p->n_threads = n_threads;
     p->workers = mem_calloc((size_t)n_threads, sizeof *p->workers, MEM_ENGINE);
-    if (!p->workers) {
+    p->lanes = mem_calloc((size_t)n_threads, sizeof *p->lanes, MEM_ENGINE);
+    if (!p->workers || !p->lanes) {
+        mem_free(p->lanes);
+        mem_free(p->workers);
         mem_free(p);
         return fail_nomem(err, sizeof *p->workers * (size_t)n_threads, "the thread pool");
     }
@@ -171,6 +198,7 @@ void pool_destroy(struct pool **pp)
     atomic_store(&p->stop, true);
     announce(p);
     for (int i = 1; i <= p->n_started; i++) pthread_join(p->workers[i].thread, NULL);
+    mem_free(p->lanes);
     mem_free(p->workers);
     mem_free(p);
     *pp = NULL;

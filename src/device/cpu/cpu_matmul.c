@@ -90,7 +90,7 @@ int64_t cpu_rows_per_chunk(const struct cpu *c, uint64_t total_bytes, uint64_t r
     uint64_t n_threads = (uint64_t)c->base.n_threads;
     uint64_t target = n_threads == 1 ? total_bytes : total_bytes / (n_threads * CHUNKS_PER_THREAD);
     uint64_t least = MIN_CHUNK_BYTES / (uint64_t)(n_x < 16 ? n_x : 16);
-    uint64_t most = n_x > 1 ? L2_WEIGHT_BYTES : MAX_CHUNK_BYTES;
+    uint64_t most = n_x > 16 ? L2_WEIGHT_BYTES : MAX_CHUNK_BYTES;
     if (target > most) target = most;
     if (target < least) target = least;
     uint64_t rows = (target / row_bytes + ROW_ALIGN - 1) / ROW_ALIGN * ROW_ALIGN;
