@@ -196,10 +196,12 @@ class Peer:
         lc.llama_memory_seq_rm(lc.llama_get_memory(self.ctx), 0, depth, -1)
         return rate
 
-    def time_batch(self, n_seq, n, token=1):
+    def time_batch(self, n_seq, n):
+        """Every sequence has tokens of its own: equal ones would all choose the same experts."""
         self.clear()
         start = time.perf_counter()
         for i in range(n):
-            self.decode([token] * n_seq, want=set(range(n_seq)), seqs=list(range(n_seq)),
+            tokens = [1 + (i * n_seq + k) * 7919 % (self.n_vocab - 2) for k in range(n_seq)]
+            self.decode(tokens, want=set(range(n_seq)), seqs=list(range(n_seq)),
                         pos=[i] * n_seq)
         return n_seq * n / (time.perf_counter() - start)
