@@ -16,8 +16,9 @@ enum fk_status pool_create(struct pool **out, int n_threads, struct fk_error *er
 void pool_destroy(struct pool **p);
 int pool_n_threads(const struct pool *p);
 
-/* Calls fn for every chunk in [0, n_chunks), each once, and returns when all are done. A worker
- * takes neighbouring chunks in ascending order, and when its share is done, chunks of the others'. Never fails. Not re-entrant. */
+/* Calls fn for every chunk in [0, n_chunks), each once, and returns when all are done. A worker takes
+ * neighbouring chunks in ascending order and, when its share is done, chunks of the others. Never
+ * fails. Not re-entrant. */
 void pool_run(struct pool *p, pool_fn fn, void *arg, int64_t n_chunks);
 
 /* Usable cores (affinity respected), at least 1. */

@@ -28,6 +28,13 @@ INLINE struct ahead ahead_begin(const uint8_t *p, size_t bytes, size_t w_row_byt
     return a;
 }
 
+/* How many passes go over a tile if n_x tokens are taken `most` (a power of two) at a time, the rest
+ * by ever smaller powers of two. */
+INLINE int64_t n_passes(int64_t n_x, int most)
+{
+    return n_x / most + __builtin_popcountll((uint64_t)(n_x % most));
+}
+
 /* Fetches into the L2 cache. Into the L1 cache it was no faster than no fetching: these reads wait in
  * line before those that are needed now. */
 INLINE void fetch_ahead(struct ahead *a)

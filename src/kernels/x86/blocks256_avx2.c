@@ -321,7 +321,6 @@ INLINE void mul(struct type t, const void *w, size_t w_row_bytes, int64_t n_rows
                 const void *x, size_t x_row_bytes, int64_t n_x, float *y, size_t y_stride)
 {
     struct tile tile;
-    const int64_t n_passes = n_x / TOKENS + __builtin_popcountll((uint64_t)n_x % TOKENS);
     int64_t n_blocks = k / 256;
     for (int64_t r = 0; r < n_rows; r += ROWS) {
         int64_t n = n_rows - r < ROWS ? n_rows - r : ROWS;
@@ -333,7 +332,7 @@ INLINE void mul(struct type t, const void *w, size_t w_row_bytes, int64_t n_rows
             const uint8_t *next = is_last ? (const uint8_t *)w + (size_t)(r + ROWS) * w_row_bytes
                                           : p + CHUNK * t.block_bytes;
             struct ahead ahead = ahead_begin(next, (size_t)(n_b * t.block_bytes), w_row_bytes, ROWS,
-                                             n_b + n_b * n_passes);
+                                             n_b + n_b * n_passes(n_x, TOKENS));
             for (int64_t i = 0; i < n_b; i++) {
                 fetch_ahead(&ahead);
                 fill_super(t, &tile, p + i * t.block_bytes, w_row_bytes, n, i);

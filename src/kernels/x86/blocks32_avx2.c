@@ -372,7 +372,6 @@ INLINE void mul(struct type t, const void *w, size_t w_row_bytes, int64_t n_rows
         return;
     }
     struct tile tile;
-    const int64_t n_passes = n_x / TOKENS + __builtin_popcountll((uint64_t)n_x % TOKENS);
     int64_t n_blocks = k / 32;
     for (int64_t r = 0; r < n_rows; r += ROWS) {
         int64_t n = n_rows - r < ROWS ? n_rows - r : ROWS;
@@ -384,7 +383,7 @@ INLINE void mul(struct type t, const void *w, size_t w_row_bytes, int64_t n_rows
             const uint8_t *next = is_last ? (const uint8_t *)w + (size_t)(r + ROWS) * w_row_bytes
                                           : p + CHUNK * t.block_bytes;
             struct ahead ahead = ahead_begin(next, (size_t)(n_b * t.block_bytes), w_row_bytes, ROWS,
-                                             (n_b + 1) / 2 + n_b * n_passes);
+                                             (n_b + 1) / 2 + n_b * n_passes(n_x, TOKENS));
             fill_tile(t, &tile, &ahead, p, w_row_bytes, n, n_b);
             mul_tile(t, &tile, &ahead, n_b, x, x_row_bytes, n_x, k, b, y + r, y_stride, n, b == 0);
         }

@@ -27,12 +27,6 @@ typedef void (*tile_fn)(const struct span *c, const uint8_t *const row[16], cons
 
 enum { TILE_TOKENS = 8 }; /* of one pass over a tile */
 
-/* Passes of 8, then of 4, 2 and 1. */
-INLINE int64_t n_passes(int64_t n_x)
-{
-    return n_x / 8 + __builtin_popcountll((unsigned long long)n_x % 8);
-}
-
 /* The next tile of c, fetched in n_steps. */
 INLINE struct ahead ahead_of(const struct span *c, const uint8_t *next, int block_bytes, int64_t n_steps)
 {

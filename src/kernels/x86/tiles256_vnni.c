@@ -313,7 +313,7 @@ INLINE void mul_tile(struct type t, const struct span *c, const uint8_t *const r
         return;
     }
     struct super tile[CHUNK];
-    struct ahead ahead = ahead_of(c, next, t.block_bytes, c->n_blocks * (1 + n_passes(c->n_x)));
+    struct ahead ahead = ahead_of(c, next, t.block_bytes, c->n_blocks * (1 + n_passes(c->n_x, TOKENS)));
     for (int64_t b = 0; b < c->n_blocks; b++) {
         fetch_ahead(&ahead);
         t.fill(&tile[b], row, (size_t)(c->block + b) * (size_t)t.block_bytes);

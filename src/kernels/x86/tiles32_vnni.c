@@ -249,7 +249,7 @@ INLINE void mul_tile(struct type t, const struct span *c, const uint8_t *const r
     default: break;
     }
     struct block tile[CHUNK];
-    struct ahead ahead = ahead_of(c, next, t.block_bytes, c->n_blocks * (1 + n_passes(c->n_x)));
+    struct ahead ahead = ahead_of(c, next, t.block_bytes, c->n_blocks * (1 + n_passes(c->n_x, TOKENS)));
     fill_tile(t, tile, c, row, &ahead);
     int64_t i = 0;
 #define TOKENS_OF(n)                                                                               \
