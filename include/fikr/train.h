@@ -2,6 +2,7 @@
  * train.h - training from a recipe: from random numbers to a model that thinks (libfikr-train). */
 #ifndef FIKR_TRAIN_H
 #define FIKR_TRAIN_H
+#include <stddef.h>
 #include <stdint.h>
 #include "fikr/status.h"
 #ifdef __cplusplus
@@ -68,6 +69,33 @@ enum fk_status fk_train(const struct fk_train_params *p, struct fk_error *err);
 /* A checkpoint's weights as an F16 GGUF file (norms, routers and biases F32). Reads fresh.gguf beside
  * the checkpoint for the vocabulary and the shape. */
 enum fk_status fk_train_export(const char *checkpoint, const char *out_path, struct fk_error *err);
+
+struct fk_distill_report {
+    double kl_before, kl_after; /* nats a token from the source, over n_tokens that were not learned from */
+    int n_tokens;
+    int64_t n_steps, n_learned; /* updates; tokens that they saw */
+    int is_kept;                /* 0: it was no better, and the file is as it was */
+};
+
+struct fk_distill_params {
+    double minutes;    /* of learning; measuring and writing come on top */
+    int64_t max_steps; /* end after so many updates, whatever the minutes; 0: no limit */
+    const char *text;  /* to learn from; NULL: the calibration text that the library brings */
+    size_t n_bytes;
+    int n_threads;     /* 0: all usable cores */
+    fk_progress_fn progress;
+    void *progress_arg;
+    struct fk_distill_report *report; /* NULL, or where to write it */
+    void *reserved[5];
+};
+void fk_distill_default_params(struct fk_distill_params *p);
+
+/* Teaches a file of planes (fk_quantize) to say what the model says that it was made from: codes, scales
+ * and norms change, widths and bytes do not. Every weight learns for the width that it is planned for
+ * (without a plan: the widest). planes is written anew, whole or not at all, and only where that helped.
+ * Memory: 24 bytes a weight. */
+enum fk_status fk_distill(const char *source, const char *planes, const struct fk_distill_params *params,
+                          struct fk_error *err);
 /* The first eight bytes of a checkpoint. */
 #define FK_TRAIN_MAGIC "FKTRAIN\n"
 

@@ -129,6 +129,8 @@ const struct arg_spec arg_specs[] = {
      "also write what the calibration saw as an importance matrix for llama.cpp", VERB_QUANTIZE},
     {"--calibrate", NULL, ARG_STRING, AT(calibrate), 0, 0, 0, NULL, "FILE|none",
      "the text to calibrate with, instead of the one that comes with the program", VERB_QUANTIZE},
+    {"--distill", NULL, ARG_FLOAT, AT(distill), 0, 0, 100000, NULL, "MINUTES",
+     "go on by teaching the result to say what IN says; its size stays", VERB_QUANTIZE},
     {"--calibrate-tokens", NULL, ARG_INT, AT(max_tokens), 0, 32, 1 << 24, NULL, "N",
      "tokens of that text (16384)", VERB_QUANTIZE},
     {"--sha256", NULL, ARG_STRING, AT(sha256), 0, 0, 0, NULL, "HEX",

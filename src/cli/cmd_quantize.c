@@ -9,6 +9,7 @@
 #include "src/base/fail.h"
 #include "src/base/map.h"
 #include "src/cli/term.h"
+#include "src/cli/train_link.h"
 #include "src/cli/verbs.h"
 
 static const int widths[5] = {2, 3, 4, 6, 8};
@@ -33,8 +34,20 @@ static enum fk_status parse_size(const char *s, uint64_t *bytes, struct fk_error
     return FK_OK;
 }
 
+/* What was rounded learns from what it was made of, by the same text. */
+static enum fk_status distill(const struct args *a, const struct fk_quantize_params *p,
+                              struct fk_distill_report *report, struct fk_error *err)
+{
+    const struct train_link *link;
+    struct fk_distill_params dp = {.minutes = (double)a->distill, .text = p->text, .n_bytes = p->n_bytes,
+                                   .n_threads = p->n_threads, .progress = p->progress,
+                                   .progress_arg = p->progress_arg, .report = report};
+    TRY(train_link_open(&link, err));
+    return link->distill(a->operands[0], a->operands[1], &dp, err);
+}
+
 static enum fk_status run(const struct args *a, struct fk_quantize_params *p, char **text,
-                          struct fk_error *err)
+                          struct fk_distill_report *report, struct fk_error *err)
 {
     size_t n;
     p->n_threads = a->threads;
@@ -62,7 +75,17 @@ static enum fk_status run(const struct args *a, struct fk_quantize_params *p, ch
         p->text = *text;
         p->n_bytes = n;
     }
-    return fk_quantize(a->operands[0], a->operands[1], p, err);
+    TRY(fk_quantize(a->operands[0], a->operands[1], p, err));
+    return a->distill > 0 ? distill(a, p, report, err) : FK_OK;
+}
+
+static void print_distilled(const struct fk_distill_report *r)
+{
+    if (!r->n_tokens) return;
+    fprintf(stderr, "distilled in %lld steps over %s tokens: divergence from the source %.4f, before %.4f, over "
+            "%d tokens of the text that it did not learn from%s\n", (long long)r->n_steps,
+            term_count((unsigned long long)r->n_learned), r->kl_after, r->kl_before, r->n_tokens,
+            r->is_kept ? "" : "; the file was left as it was");
 }
 
 static void print_report(const struct fk_quantize_report *r)
@@ -107,6 +130,15 @@ static bool put_report(json_t *doc, const struct fk_quantize_report *r)
                    json_put(doc, "plan_kl", json_num(r->plan_kl))));
 }
 
+static bool put_distilled(json_t *doc, const struct fk_distill_report *r)
+{
+    return !r->n_tokens || (json_put(doc, "distill_steps", json_integer(r->n_steps)) &&
+                            json_put(doc, "distill_tokens", json_integer(r->n_learned)) &&
+                            json_put(doc, "distill_kl_before", json_num(r->kl_before)) &&
+                            json_put(doc, "distill_kl_after", json_num(r->kl_after)) &&
+                            json_put(doc, "distill_kept", json_boolean(r->is_kept)));
+}
+
 int cmd_quantize(const struct args *a)
 {
     struct fk_quantize_params p;
@@ -114,20 +146,23 @@ int cmd_quantize(const struct args *a)
     struct bar bar;
     char *text = NULL;
     struct fk_quantize_report report = {{0}, 0, {0}, 0, 0, 0, 0};
+    struct fk_distill_report distilled = {0};
     fk_quantize_default_params(&p);
     p.report = &report;
     bar_init(&bar);
     p.progress = bar_update;
     p.progress_arg = &bar;
-    enum fk_status st = run(a, &p, &text, &err);
+    enum fk_status st = run(a, &p, &text, &distilled, &err);
     bar_fini(&bar);
     mem_free(text);
     if (st) return term_complain(&err);
     if (!a->json) print_report(&report);
+    if (!a->json) print_distilled(&distilled);
     if (!a->json) return 0;
     json_t *doc = json_object();
     if (!json_put(doc, "in", json_cstr(a->operands[0])) ||
-        !json_put(doc, "out", json_cstr(a->operands[1])) || !put_report(doc, &report)) {
+        !json_put(doc, "out", json_cstr(a->operands[1])) || !put_report(doc, &report) ||
+        !put_distilled(doc, &distilled)) {
         json_decref(doc);
         doc = NULL;
     }

@@ -10,6 +10,8 @@ struct train_link {
     void (*default_params)(struct fk_train_params *p);
     enum fk_status (*train)(const struct fk_train_params *p, struct fk_error *err);
     enum fk_status (*export_f16)(const char *checkpoint, const char *out_path, struct fk_error *err);
+    enum fk_status (*distill)(const char *source, const char *planes, const struct fk_distill_params *p,
+                              struct fk_error *err);
 };
 
 /* The table stays valid until the program ends. */

@@ -25,6 +25,8 @@ struct pass {
     struct batch batch;
     struct tensor *logits;
     const float *coef;
+    const struct tensor *teacher;
+    float teacher_coef;
 };
 
 static enum fk_status take_memory(struct pass *p, struct fk_error *err)
@@ -232,13 +234,45 @@ static void grad_chunk(void *arg, int64_t chunk, int worker)
     }
 }
 
-enum fk_status pass_backward(struct pass *p, const float *coef, struct fk_error *err)
+/* d(coef KL)/d logits = coef (prob - teacher) */
+static void teacher_chunk(void *arg, int64_t chunk, int worker)
+{
+    struct head_job *j = arg;
+    struct pass *p = j->p;
+    (void)worker;
+    int64_t n = p->batch.n_out, end = n * (chunk + 1) / j->n_chunks;
+    for (int64_t i = n * chunk / j->n_chunks; i < end; i++) {
+        float *x = tensor_row_f32(p->logits, i);
+        const float *to = tensor_row_f32(p->teacher, i);
+        for (int64_t k = 0; k < p->logits->n_cols; k++) x[k] = p->teacher_coef * (x[k] - to[k]);
+    }
+}
+
+static enum fk_status go_back(struct pass *p, device_chunk_fn head, struct fk_error *err)
 {
     if (!p->logits) return fail(err, FK_ESTATE, "there is no forward pass to go back through");
     struct tensor *logits = p->logits;
     struct head_job j = {.p = p, .n_chunks = p->batch.n_out < 64 ? p->batch.n_out : 64};
-    p->coef = coef;
-    device_parallel(p->device, grad_chunk, &j, j.n_chunks);
+    device_parallel(p->device, head, &j, j.n_chunks);
     p->logits = NULL;
     return tape_backward(p->tape, logits, logits->data, err);
+}
+
+const struct tensor *pass_probs(const struct pass *p)
+{
+    return p->logits;
+}
+
+enum fk_status pass_backward(struct pass *p, const float *coef, struct fk_error *err)
+{
+    p->coef = coef;
+    return go_back(p, grad_chunk, err);
+}
+
+enum fk_status pass_backward_toward(struct pass *p, const struct tensor *teacher, float coef,
+                                    struct fk_error *err)
+{
+    p->teacher = teacher;
+    p->teacher_coef = coef;
+    return go_back(p, teacher_chunk, err);
 }

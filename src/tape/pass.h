@@ -44,7 +44,15 @@ const float *pass_entropy(const struct pass *p); /* of the distribution each tar
 /* Targets that were also the most likely token. */
 const uint8_t *pass_is_best(const struct pass *p);
 
+/* [n_targets, n_vocab]: the distributions that targets came from, until pass_backward. */
+const struct tensor *pass_probs(const struct pass *p);
+
 /* Once after each pass_forward. coef [n_targets]; NULL: 1 everywhere. */
 enum fk_status pass_backward(struct pass *p, const float *coef, struct fk_error *err);
+
+/* The same towards distributions teacher [n_targets, n_vocab] instead of targets: adds
+ * d/dw coef sum_i KL(teacher_i, prob_i). */
+enum fk_status pass_backward_toward(struct pass *p, const struct tensor *teacher, float coef,
+                                    struct fk_error *err);
 
 #endif

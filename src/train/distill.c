@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * distill.c - a model in planes learns from the one that it was rounded from: see fk_distill. The loss is
+ * the divergence of the student's distributions from the teacher's at every token of pieces of a text. */
+#include <math.h>
+#include <string.h>
+#include "src/base/alloc.h"
+#include "src/base/clock.h"
+#include "src/base/fail.h"
+#include "src/base/rng.h"
+#include "src/precision/quantize.h"
+#include "src/train/distill_impl.h"
+#include "src/train/params.h"
+
+#define PIECE 256
+#define STEP_TOKENS 1024
+#define HELD_PIECES 4
+#define PASS_FLOATS ((int64_t)1 << 26) /* of distributions that a pass holds */
+#define WARM_STEPS 10
+/* Of one Adam update at its height: in steps of 4-bit levels (-64 to 63), in units of a block's scale, and as a
+ * share of a vector's mean square root. */
+#define RATE_PLACE 0.4
+#define RATE_SCALE 0.3
+#define RATE_VECTOR 5e-3
+#define BETA1 0.9
+#define BETA2 0.98
+#define PULL 0.5f /* see soft_planes_init */
+
+static bool is_vector(const struct tensor *t)
+{
+    return t->dtype == DT_F32 && t->n_rows == 1 && t->n_mats == 1;
+}
+
+static const struct planes *planes_of(const struct distill *d, const char *name)
+{
+    for (const struct model_planes *p = d->file->plane_weights; p; p = p->next)
+        if (!strcmp(p->name, name)) return p->planes;
+    return NULL;
+}
+
+static enum fk_status add_planes(struct distill *d, struct tensor *t, const struct planes *p,
+                                 struct fk_error *err)
+{
+    if (p->n_cols != t->n_cols || p->n_rows != t->n_rows || p->n_mats != t->n_mats)
+        return fail(err, FK_EINVAL, "tensor '%s' has another shape in %s", t->name, d->path);
+    struct soft_planes *s = &d->planes[d->n_planes];
+    float *source = mem_array((size_t)tensor_n_elements(t), sizeof *source, MEM_TRAIN);
+    if (!source) return fail_nomem(err, (size_t)tensor_n_elements(t) * sizeof *source, t->name);
+    enum fk_status st = device_read_weight(d->device, t, 0, t->n_mats, 0, source, err);
+    if (st == FK_OK) {
+        d->n_planes++;
+        st = soft_planes_init(s, p, t->name, source, PULL, d->device, err);
+    }
+    mem_free(source);
+    if (st != FK_OK) return st;
+    t->dtype = DT_F32;
+    t->row_bytes = (size_t)t->n_cols * sizeof(float);
+    t->mat_bytes = t->row_bytes * (size_t)t->n_rows;
+    t->data = s->w;
+    return tape_add_param(pass_tape(d->learn), t, s->grad, err);
+}
+
+static enum fk_status add_vector(struct distill *d, struct tensor *t, struct fk_error *err)
+{
+    const struct gguf_tensor *g = gguf_find_tensor(d->file->gguf, t->name);
+    size_t n = (size_t)t->n_cols;
+    if (!g || g->dtype != DT_F32 || g->bytes != n * sizeof(float)) return FK_OK; /* stays as it is */
+    struct soft_vector *v = &d->vectors[d->n_vectors];
+    *v = (struct soft_vector){.name = t->name, .n = t->n_cols};
+    d->n_vectors++;
+    v->x = mem_calloc(4 * n + 64, sizeof(float), MEM_TRAIN);
+    if (!v->x) return fail_nomem(err, 4 * n * sizeof(float), t->name);
+    v->grad = v->x + n;
+    v->m = v->grad + n;
+    v->v = v->m + n;
+    memcpy(v->x, g->data, n * sizeof(float)); /* an earlier distillation may have changed them */
+    t->data = v->x;
+    return tape_add_param(pass_tape(d->learn), t, v->grad, err);
+}
+
+static enum fk_status count_tensor(void *arg, struct tensor *t, struct fk_error *err)
+{
+    (void)t;
+    (void)err;
+    ++*(size_t *)arg;
+    return FK_OK;
+}
+
+static enum fk_status soften(void *arg, struct tensor *t, struct fk_error *err)
+{
+    struct distill *d = arg;
+    const struct planes *p = t->name ? planes_of(d, t->name) : NULL;
+    if (p) return add_planes(d, t, p, err);
+    return t->name && is_vector(t) ? add_vector(d, t, err) : FK_OK;
+}
+
+static enum fk_status read_text(struct distill *d, struct fk_error *err)
+{
+    const struct tokenizer *t = d->teacher->tokenizer;
+    const char *text = d->p->text ? d->p->text : calibration_text;
+    size_t n_bytes = d->p->text ? d->p->n_bytes : calibration_text_bytes;
+    TRY(tokenizer_encode(t, text, n_bytes, NULL, &d->ids, err));
+    d->n_pieces = (int)(d->ids.n / PIECE);
+    d->n_held = d->n_pieces < 2 * HELD_PIECES ? d->n_pieces / 2 : HELD_PIECES;
+    if (!d->n_held)
+        return fail(err, FK_EINVAL, "the text has %zu tokens; distillation needs %d", d->ids.n, 2 * PIECE);
+    for (int i = 0; i < d->n_pieces && tokenizer_adds_bos(t); i++) d->ids.ids[i * PIECE] = tokenizer_bos(t);
+    d->order = mem_array((size_t)d->n_pieces, sizeof *d->order, MEM_TRAIN);
+    d->targets = mem_alloc(PIECE, MEM_TRAIN);
+    if (!d->order || !d->targets) return fail_nomem(err, PIECE, "the order of a text");
+    memset(d->targets, 1, PIECE);
+    return FK_OK;
+}
+
+static enum fk_status open_all(struct distill *d, const char *source, struct fk_error *err)
+{
+    struct device_params dp = {.n_threads = d->p->n_threads};
+    size_t n = 0;
+    TRY(model_open(&d->teacher, source, true, err));
+    TRY(model_open(&d->student, source, false, err));
+    TRY(model_open(&d->file, d->path, false, err));
+    if (!d->file->n_planes) return fail(err, FK_EINVAL, "%s is not in planes", d->path);
+    if (d->teacher->n_planes) return fail(err, FK_EINVAL, "%s is in planes; it cannot teach", source);
+    TRY(read_text(d, err));
+    TRY(device_cpu_create(&d->device, &dp, err));
+    int64_t rows = PASS_FLOATS / d->teacher->config.n_vocab / PIECE * PIECE;
+    d->rows = (int)(rows < PIECE ? PIECE : rows > STEP_TOKENS ? STEP_TOKENS : rows);
+    TRY(pass_create(&d->teach, d->teacher, d->device, d->rows, err));
+    TRY(pass_create(&d->learn, d->student, d->device, d->rows, err));
+    TRY(train_each_tensor(d->student, count_tensor, &n, err));
+    d->planes = mem_calloc(n, sizeof *d->planes, MEM_TRAIN);
+    d->vectors = mem_calloc(n, sizeof *d->vectors, MEM_TRAIN);
+    if (!d->planes || !d->vectors) return fail_nomem(err, n * sizeof *d->planes, "the weights");
+    return train_each_tensor(d->student, soften, d, err);
+}
+
+/* Both distributions of pieces [first, first + n) in a given order. */
+static enum fk_status run_both(struct distill *d, const int32_t *pieces, int n, struct fk_error *err)
+{
+    struct pass_doc docs[STEP_TOKENS / PIECE];
+    for (int i = 0; i < n; i++)
+        docs[i] = (struct pass_doc){d->ids.ids + pieces[i] * PIECE, d->targets, PIECE};
+    TRY(pass_forward(d->teach, docs, n, err));
+    return pass_forward(d->learn, docs, n, err);
+}
+
+struct kl_job {
+    const struct tensor *p, *q;
+    double *kl;
+};
+
+static void kl_row(void *arg, int64_t i, int worker)
+{
+    const struct kl_job *j = arg;
+    const float *p = tensor_row_f32(j->p, i), *q = tensor_row_f32(j->q, i);
+    double sum = 0;
+    (void)worker;
+    for (int64_t k = 0; k < j->p->n_cols; k++)
+        if (p[k] > 1e-9f) sum += (double)p[k] * (double)(logf(p[k]) - logf(fmaxf(q[k], 1e-30f)));
+    j->kl[i] = sum;
+}
+
+static double last_kl(const struct distill *d, double *rows)
+{
+    struct kl_job j = {pass_probs(d->teach), pass_probs(d->learn), rows};
+    int n = pass_n_targets(d->learn);
+    double sum = 0;
+    device_parallel(d->device, kl_row, &j, n);
+    for (int i = 0; i < n; i++) sum += rows[i];
+    return sum / n;
+}
+
+static enum fk_status judge(struct distill *d, double *kl, struct fk_error *err)
+{
+    double rows[STEP_TOKENS], sum = 0;
+    for (int i = 0; i < d->n_held; i++) {
+        int32_t piece = (int32_t)((int64_t)(2 * i + 1) * d->n_pieces / (2 * d->n_held));
+        TRY(run_both(d, &piece, 1, err));
+        sum += last_kl(d, rows);
+    }
+    *kl = sum / d->n_held;
+    return FK_OK;
+}
+
+static bool is_held(const struct distill *d, int piece)
+{
+    for (int i = 0; i < d->n_held; i++)
+        if (piece == (int)((int64_t)(2 * i + 1) * d->n_pieces / (2 * d->n_held))) return true;
+    return false;
+}
+
+/* The pieces of a round through the text, shuffled. */
+static int shuffle(struct distill *d, uint64_t round)
+{
+    int n = 0;
+    for (int i = 0; i < d->n_pieces; i++)
+        if (!is_held(d, i)) d->order[n++] = i;
+    for (int i = n - 1; i > 0; i--) {
+        int k = (int)(rng_u64(1, round, (uint64_t)i) % (uint64_t)(i + 1));
+        int32_t was = d->order[i];
+        d->order[i] = d->order[k];
+        d->order[k] = was;
+    }
+    return n;
+}
+
+static void update_vector(struct soft_vector *v, double lr, int64_t t)
+{
+    double bias1 = 1 / (1 - pow(BETA1, (double)t)), bias2 = 1 / (1 - pow(BETA2, (double)t)), square = 0;
+    for (int64_t i = 0; i < v->n; i++) square += (double)v->x[i] * (double)v->x[i];
+    lr *= sqrt(square / (double)v->n);
+    for (int64_t i = 0; i < v->n; i++) {
+        double g = (double)v->grad[i];
+        v->m[i] = (float)(BETA1 * (double)v->m[i] + (1 - BETA1) * g);
+        v->v[i] = (float)(BETA2 * (double)v->v[i] + (1 - BETA2) * g * g);
+        v->x[i] -= (float)(lr * (double)v->m[i] * bias1 / (sqrt((double)v->v[i] * bias2) + 1e-20));
+        v->grad[i] = 0;
+    }
+}
+
+static void update(struct distill *d, int64_t t, double share)
+{
+    struct soft_step step = {.lr = share * RATE_PLACE, .lr_scale = share * RATE_SCALE, .t = t};
+    for (size_t i = 0; i < d->n_planes; i++) {
+        soft_planes_update(&d->planes[i], &step, d->device);
+        soft_planes_round(&d->planes[i], d->device);
+    }
+    for (size_t i = 0; i < d->n_vectors; i++) update_vector(&d->vectors[i], share * RATE_VECTOR, t);
+}
+
+static enum fk_status learn(struct distill *d, struct fk_distill_report *r, struct fk_error *err)
+{
+    double begun = clock_seconds(), limit = 60 * d->p->minutes;
+    int n = 0, at = 0, per_pass = d->rows / PIECE, per_step = STEP_TOKENS / PIECE;
+    uint64_t round = 0;
+    for (int64_t t = 1;; t++) {
+        double spent = clock_seconds() - begun, share = limit > 0 ? spent / limit : 0;
+        if (d->p->max_steps) share = fmax(share, (double)(t - 1) / (double)d->p->max_steps);
+        if (share >= 1) return FK_OK;
+        if (d->p->progress && d->p->progress(d->p->progress_arg, "distilling", (unsigned long long)(1e4 * share), 10000))
+            return fail(err, FK_ECANCELLED, "cancelled after %lld steps of distillation", (long long)t - 1);
+        for (int done = 0; done < per_step;) {
+            if (at >= n) {
+                n = shuffle(d, round++);
+                at = 0;
+            }
+            int k = per_pass < n - at ? per_pass : n - at;
+            if (k > per_step - done) k = per_step - done;
+            TRY(run_both(d, d->order + at, k, err));
+            TRY(pass_backward_toward(d->learn, pass_probs(d->teach),
+                                     (float)(1 / (double)(STEP_TOKENS - per_step)), err));
+            at += k;
+            done += k;
+            r->n_learned += (int64_t)k * PIECE;
+        }
+        r->n_steps = t;
+        double warm = t < WARM_STEPS ? (double)t / WARM_STEPS : 1;
+        update(d, t, warm * 0.5 * (1 + cos(M_PI * share)));
+    }
+}
+
+static enum fk_status run(struct distill *d, const char *source, struct fk_distill_report *r,
+                          struct fk_error *err)
+{
+    TRY(open_all(d, source, err));
+    r->n_tokens = d->n_held * (PIECE - 1);
+    TRY(judge(d, &r->kl_before, err));
+    TRY(learn(d, r, err));
+    TRY(judge(d, &r->kl_after, err));
+    r->is_kept = r->kl_after < r->kl_before;
+    return r->is_kept ? distill_write(d, err) : FK_OK;
+}
+
+void fk_distill_default_params(struct fk_distill_params *p)
+{
+    if (p) *p = (struct fk_distill_params){.minutes = 10};
+}
+
+enum fk_status fk_distill(const char *source, const char *planes, const struct fk_distill_params *params,
+                          struct fk_error *err)
+{
+    struct fk_distill_params p;
+    struct fk_distill_report report = {0};
+    fk_distill_default_params(&p);
+    if (params) p = *params;
+    if (!source || !planes) return fail(err, FK_EINVAL, "fk_distill: a path is NULL");
+    struct distill d = {.p = &p, .path = planes};
+    enum fk_status st = run(&d, source, &report, err);
+    if (p.report) *p.report = report;
+    pass_destroy(&d.learn);
+    pass_destroy(&d.teach);
+    for (size_t i = 0; i < d.n_planes; i++) soft_planes_fini(&d.planes[i]);
+    for (size_t i = 0; i < d.n_vectors; i++) mem_free(d.vectors[i].x);
+    mem_free(d.planes);
+    mem_free(d.vectors);
+    mem_free(d.ids.ids);
+    mem_free(d.order);
+    mem_free(d.targets);
+    device_destroy(&d.device);
+    model_close(&d.file);
+    model_close(&d.student);
+    model_close(&d.teacher);
+    return st;
+}

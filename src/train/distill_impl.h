@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * distill_impl.h - what the files of distillation share. */
+#ifndef TRAIN_DISTILL_IMPL_H
+#define TRAIN_DISTILL_IMPL_H
+#include "fikr/train.h"
+#include "src/model/model.h"
+#include "src/tape/pass.h"
+#include "src/text/tokenizer.h"
+#include "src/train/soft_planes.h"
+
+/* A vector in F32 (norm, bias) that learns; moments beside it. */
+struct soft_vector {
+    const char *name;
+    int64_t n;
+    float *x, *grad, *m, *v;
+};
+
+struct distill {
+    const struct fk_distill_params *p;
+    const char *path;            /* of the file in planes */
+    struct device *device;
+    struct model *teacher, *student, *file; /* the source, the source with soft weights, what is taught */
+    struct soft_planes *planes;
+    struct soft_vector *vectors;
+    size_t n_planes, n_vectors;
+    struct pass *teach, *learn;
+    struct token_vec ids;
+    int n_pieces, n_held;        /* pieces of the text; of them, for judging alone */
+    int32_t *order;              /* of those that are learned from */
+    uint8_t *targets;            /* [PIECE] ones */
+    int rows;                    /* tokens of a pass */
+};
+
+/* Writes what was learned over d->path, whole or not at all. */
+enum fk_status distill_write(const struct distill *d, struct fk_error *err);
+
+#endif

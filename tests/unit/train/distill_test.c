@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * distill_test.c - weights in planes that learn: softened they are what the engine reads, unlearned they
+ * are the same bytes; a few steps bring a file of 3 bits nearer to its source, whole, checked and at its
+ * size; what is cancelled or fails leaves the file alone. */
+#include "tests/unit/train/desk.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "fikr/quantize.h"
+#include "fikr/train.h"
+#include "src/base/alloc.h"
+#include "src/base/map.h"
+#include "src/model/model.h"
+#include "src/train/soft_planes.h"
+
+static char folder[] = "/tmp/fikr-distill-XXXXXX", source[512], planes[64];
+
+static int setup(void **state)
+{
+    (void)state;
+    snprintf(source, sizeof source, "%s/llama.gguf", GOLDEN);
+    if (!mkdtemp(folder)) return 1;
+    snprintf(planes, sizeof planes, "%s/planes.gguf", folder);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    unlink(planes);
+    return rmdir(folder);
+}
+
+static void quantize(const char *plan, int strip)
+{
+    struct fk_quantize_params p;
+    fk_quantize_default_params(&p);
+    p.n_threads = 2;
+    p.max_tokens = 1024;
+    p.plan = plan;
+    p.strip = strip;
+    OK(fk_quantize(source, planes, &p, err));
+}
+
+static char *bytes_of_file(size_t *n)
+{
+    char *bytes;
+    OK(file_read(planes, (size_t)1 << 30, &bytes, n, err));
+    return bytes;
+}
+
+/* At every width, wherever places begin in their cells. */
+static void soft_weights_are_what_is_read(void **state)
+{
+    (void)state;
+    struct device_params dp = {.n_threads = 2};
+    struct device *d = NULL;
+    OK(device_cpu_create(&d, &dp, err));
+    static const int widths[] = {2, 3, 4, 6, 8};
+    for (int i = 0; i < 5; i++) {
+        char plan[4];
+        struct model *m = NULL;
+        snprintf(plan, sizeof plan, "=%d", widths[i]);
+        quantize(plan, i % 2 ? FK_STRIP_PLAN : 0);
+        OK(model_open(&m, planes, false, err));
+        for (const struct model_planes *p = m->plane_weights; p; p = p->next) {
+            const struct tensor t = {.dtype = DT_PLANES, .n_cols = p->planes->n_cols, .name = p->name,
+                                     .n_rows = p->planes->n_rows, .n_mats = p->planes->n_mats,
+                                     .data = p->planes};
+            size_t n = (size_t)tensor_n_elements(&t);
+            float *read = mem_array(n, sizeof *read, MEM_TRAIN);
+            assert_non_null(read);
+            OK(device_read_weight(d, &t, 0, t.n_mats, widths[i], read, err));
+            for (int pull = 0; pull < 3; pull++) {
+                struct soft_planes s;
+                OK(soft_planes_init(&s, p->planes, p->name, read, (float)pull / 2, d, err));
+                for (size_t k = 0; k < n; k++) assert_float_equal(s.w[k], read[k], 1e-6f);
+                for (int64_t tile = 0; tile < p->planes->n_groups * p->planes->n_blocks; tile++) {
+                    uint8_t codes[PLANES_TILE], was[PLANES_TILE];
+                    int8_t scales[PLANES_ROWS];
+                    soft_planes_tile(&s, tile, codes, scales);
+                    assert_memory_equal(scales, p->planes->scales + tile * PLANES_ROWS, PLANES_ROWS);
+                    planes_unpack_tile(p->planes, tile, i + 1, was);
+                    for (int k = 0; k < PLANES_TILE && widths[i] < 6; k++)
+                        assert_int_equal(codes[k] & (0xff << (8 - widths[i])), was[k]);
+                }
+                soft_planes_fini(&s);
+            }
+            mem_free(read);
+        }
+        model_close(&m);
+    }
+    device_destroy(&d);
+}
+
+static struct fk_distill_params few_steps(struct fk_distill_report *r)
+{
+    struct fk_distill_params p;
+    fk_distill_default_params(&p);
+    p.minutes = 0;
+    p.max_steps = 40;
+    p.n_threads = 2;
+    p.report = r;
+    return p;
+}
+
+static void a_few_steps_help(void **state)
+{
+    (void)state;
+    size_t n_before, n_after;
+    struct fk_distill_report r, again;
+    struct fk_distill_params p = few_steps(&r);
+    quantize("=3", FK_STRIP_PLAN);
+    char *before = bytes_of_file(&n_before);
+    OK(fk_distill(source, planes, &p, err));
+    char *after = bytes_of_file(&n_after);
+    assert_true(r.is_kept);
+    if (!(r.kl_after < 0.9 * r.kl_before)) fail_msg("%g after %g", r.kl_after, r.kl_before);
+    assert_int_equal(r.n_steps, 40);
+    assert_int_equal(n_before, n_after);
+    assert_memory_not_equal(before, after, n_before);
+    OK(fk_check_planes(planes, NULL, NULL, NULL, err));
+    /* What was written is what was judged, and the same steps give the same bytes. */
+    p.report = &again;
+    p.max_steps = 1;
+    OK(fk_distill(source, planes, &p, err));
+    assert_float_equal(again.kl_before, r.kl_after, 1e-6);
+    FILE *f = fopen(planes, "wb");
+    assert_int_equal(fwrite(before, 1, n_before, f), n_before);
+    fclose(f);
+    p.max_steps = 40;
+    p.n_threads = 1;
+    OK(fk_distill(source, planes, &p, err));
+    size_t n;
+    char *other = bytes_of_file(&n);
+    assert_memory_equal(other, after, n_after);
+    mem_free(other);
+    mem_free(before);
+    mem_free(after);
+}
+
+static int stop_at_once(void *arg, const char *what, unsigned long long done, unsigned long long total)
+{
+    (void)arg;
+    (void)what;
+    (void)done;
+    (void)total;
+    return 1;
+}
+
+static void what_is_stopped_leaves_the_file(void **state)
+{
+    (void)state;
+    size_t n_before, n_after;
+    struct fk_error refused = {0};
+    struct fk_distill_params p = few_steps(NULL);
+    quantize("=4", FK_STRIP_PLAN);
+    char *before = bytes_of_file(&n_before);
+    p.progress = stop_at_once;
+    assert_int_equal(fk_distill(source, planes, &p, &refused), FK_ECANCELLED);
+    p.progress = NULL;
+    p.text = "too short";
+    p.n_bytes = 9;
+    assert_int_equal(fk_distill(source, planes, &p, &refused), FK_EINVAL);
+    assert_int_equal(fk_distill(planes, planes, NULL, &refused), FK_EINVAL);
+    assert_int_equal(fk_distill(source, source, NULL, &refused), FK_EINVAL);
+    char *after = bytes_of_file(&n_after);
+    assert_int_equal(n_before, n_after);
+    assert_memory_equal(before, after, n_before);
+    mem_free(before);
+    mem_free(after);
+}
+
+static void every_failed_allocation_is_told(void **state)
+{
+    (void)state;
+    struct fk_distill_params p = few_steps(NULL);
+    p.max_steps = 1;
+    p.n_threads = 1;
+    quantize("=3", FK_STRIP_PLAN);
+    for (int64_t n = 0;; n += 1 + n / 8) {
+        struct fk_error failed = {0};
+        mem_inject(n, false);
+        enum fk_status st = fk_distill(source, planes, &p, &failed);
+        if (!mem_inject(-1, false)) {
+            assert_int_equal(st, FK_OK);
+            return;
+        }
+        assert_true(st == FK_ENOMEM || st == FK_OK); /* some are only wishes: a vocabulary's cache */
+        OK(fk_check_planes(planes, NULL, NULL, NULL, err));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(soft_weights_are_what_is_read), cmocka_unit_test(a_few_steps_help),
+        cmocka_unit_test(what_is_stopped_leaves_the_file), cmocka_unit_test(every_failed_allocation_is_told)};
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
