@@ -36,12 +36,12 @@ def printed(words):
     done = subprocess.run(list(map(str, words)), capture_output=True, text=True)
     if done.returncode:
         sys.exit(done.stderr)
-    return json.loads(done.stdout.splitlines()[-1] if done.stdout.startswith("{\"decode\"") else done.stdout)
+    return json.loads(done.stdout)
 
 
-def ours(a, model):
+def ours(a, model, *more):
     r = printed([a.build / "fikr", "bench", "-m", model, "--pp", 16, "--tg", a.tg, "--reps", 1, "--threads",
-                 a.threads, "--json"])
+                 a.threads, *more, "--json"])
     d = r["decode"]
     return {"tokens/s": d["tokens_per_s"]["median"], "GB": d["bytes_per_token"] / 1e9,
             "read": r["bandwidth_gb_per_s"], "share": d["bandwidth_share"]}
@@ -62,10 +62,11 @@ def main():
     a = ap.parse_args()
     name = "".join(c if c.isalnum() else "-" for c in a.plan)
     planes, q4 = made(f"syn-dense-planes-{name}.gguf", "planes", "--plan", a.plan), made("syn-dense-q4_k_m.gguf", "q4_k_m")
-    runs = {"planes, planned": [], "fikr Q4_K_M": [], "llama.cpp Q4_K_M": []}
+    runs = {n: [] for n in ("planes, planned", "planes, head at 4 then 8", "fikr Q4_K_M", "llama.cpp Q4_K_M")}
     for _ in range(a.rounds):
         runs["planes, planned"].append(ours(a, planes))
         runs["llama.cpp Q4_K_M"].append(theirs(a, q4))
+        runs["planes, head at 4 then 8"].append(ours(a, planes, "--head", 4))
         runs["fikr Q4_K_M"].append(ours(a, q4))
     print("| read | tokens/s | GB a token | GB/s | plain read, GB/s | share |\n| --- | --- | --- | --- | --- | --- |")
     size = runs["fikr Q4_K_M"][0]["GB"]  # llama.cpp reads the same file
@@ -75,9 +76,10 @@ def main():
         read = f"{statistics.median(r['read'] for r in rows):.1f}" if "read" in rows[0] else ""
         share = f"{statistics.median(r['share'] for r in rows):.2f}" if "share" in rows[0] else ""
         print(f"| {name} | {speed:.1f} | {gb:.3f} | {speed * gb:.1f} | {read} | {share} |")
-    ratios = [x["tokens/s"] / y["tokens/s"] for x, y in zip(runs["planes, planned"], runs["llama.cpp Q4_K_M"])]
-    print(f"planes over llama.cpp: median {statistics.median(ratios):.2f}, rounds "
-          + " ".join(f"{r:.2f}" for r in ratios))
+    for name in ("planes, planned", "planes, head at 4 then 8"):
+        ratios = [x["tokens/s"] / y["tokens/s"] for x, y in zip(runs[name], runs["llama.cpp Q4_K_M"])]
+        print(f"{name}, over llama.cpp: median {statistics.median(ratios):.2f}, rounds "
+              + " ".join(f"{r:.2f}" for r in ratios))
 
 
 if __name__ == "__main__":

@@ -16,14 +16,14 @@
 #define HELD_PIECES 4
 #define PASS_FLOATS ((int64_t)1 << 26) /* of distributions that a pass holds */
 #define WARM_STEPS 10
-/* Of one Adam update at its height: in steps of 4-bit levels (-64 to 63), in units of a block's scale, and as a
- * share of a vector's mean square root. */
-#define RATE_PLACE 0.4
-#define RATE_SCALE 0.3
-#define RATE_VECTOR 5e-3
+/* Of one Adam update at its height: in distances of levels, in units of a block's scale, and as a share of a
+ * vector's root mean square. */
+#define RATE_PLACE 0.006
+#define RATE_SCALE 0.1
+#define RATE_VECTOR 2e-3
 #define BETA1 0.9
 #define BETA2 0.98
-#define PULL 0.5f /* see soft_planes_init */
+#define PULL 0.9f /* see soft_planes_init */
 
 static bool is_vector(const struct tensor *t)
 {

@@ -49,6 +49,7 @@ static void make_tables(struct soft_planes *s)
     unsigned step = 1u << shift_of[s->width];
     for (int k = 0; k < 256; k++) s->level[k] = level_at(s->p, s->width, (unsigned)k);
     for (int k = 0; k < 256; k++) s->first[k] = s->last[k] = 0;
+    s->gap = (level_at(s->p, s->width, 256 - step) - s->level[0]) / (float)(256 / step - 1);
     int seen[256] = {0};
     for (int k = 0; k < SOFT_STEPS; k++) {
         float u = place_of(k);
@@ -198,7 +199,7 @@ static void update_group(void *arg, int64_t group, int worker)
     const struct job *j = arg;
     struct soft_planes *s = j->s;
     const struct planes *p = s->p;
-    float lr = (float)j->step->lr, lr_scale = (float)j->step->lr_scale;
+    float lr = (float)j->step->lr * s->gap, lr_scale = (float)j->step->lr_scale;
     int64_t first;
     int n = rows_of(s, group, &first);
     (void)worker;

@@ -23,7 +23,8 @@ struct soft_planes {
     float *u, *m, *v;        /* the same shape: places, and moments of their gradient */
     float *q, *qm, *qv;      /* [n_mats * n_rows][n_blocks] */
     uint8_t code_of[SOFT_STEPS]; /* by place */
-    float level[256];        /* by code, at the width */
+    float level[256];        /* by code, at the width, in steps of 4-bit levels (-64 to 63) */
+    float gap;               /* from a level to the next in the mean */
     uint16_t first[256], last[256]; /* places that have the code at the width (its lower bits zero) */
 };
 
@@ -37,7 +38,7 @@ void soft_planes_fini(struct soft_planes *s); /* a zeroed struct is fine */
 void soft_planes_round(struct soft_planes *s, struct device *d);
 
 struct soft_step {
-    double lr, lr_scale; /* of places, in steps of levels at 4 bits; of scales, in their units */
+    double lr, lr_scale; /* of places, in mean distances of levels; of scales, in their units */
     int64_t t;           /* updates from 1 on */
 };
 /* One update by Adam (Kingma and Ba 2015); zeroes the gradient. */
