@@ -111,7 +111,7 @@ def solve_prompt(p):
         result = v[1] - v[0] if swap else v[0] - v[1]
         return str(result)
     if family == "div":
-        a, b = (v[1], v[0]) if "into" in low else (v[0], v[1])
+        a, b = (v[1], v[0]) if re.search("into|fit in|كم +مرة", low) else (v[0], v[1])
         if re.search(r"mod|remainder|left over|%|باقي|يبقى|الباقي", low) and not re.search(
                 r"with *(the)? *remainder|مع +الباقي|divide[^a-z]*\d.*with", low):
             return str(a % b)
@@ -147,32 +147,63 @@ def check_paren_lines(p):
         need(value(rest) == int(p["answer"]), f"'{line}' changes the value")
 
 
-def check_chain(p):
-    """Dates: what one line finds is what the next one starts from, and the answer is the last."""
-    lines = [x for x in p["thinking"].split("\n") if x and not x.endswith(" no")]
-    month_lengths = {1: (31,), 2: (28, 29), 3: (31,), 4: (30,), 5: (31,), 6: (30,), 7: (31,), 8: (31,),
-                     9: (30,), 10: (31,), 11: (30,), 12: (31,)}
+MONTH_LENGTHS = {1: (31,), 2: (28, 29), 3: (31,), 4: (30,), 5: (31,), 6: (30,), 7: (31,), 8: (31,), 9: (30,), 10: (31,),
+                 11: (30,), 12: (31,)}
+
+
+def check_span(lines, a, b, c, d):
+    """The lines between day b of month a and day d of month c, each sum from the one before; returns the last."""
     last = None
-    for line in lines:
-        m = re.search(r"(-?\d+)[+\-]\d+=(-?\d+)$", line)
-        if m:
-            first, result = int(m[1]), int(m[2])
-            words = line.split(" ")
-            if words[0] in MONTHS:
-                days = int(re.match(r"\d+", words[1])[0])
-                need(days == int(re.search(r"\d+", line[len(words[0]):])[0]), line)
-                if last is None:
-                    need(first in month_lengths[MONTHS[words[0]]], f"'{line}': days of the month")
-                elif "-" not in words[-1]:
-                    need(first == last and words[-1].startswith(f"{last}+{days}="), f"'{line}' after {last}")
-                else:
-                    need(days in month_lengths[MONTHS[words[0]]] and first == last, f"'{line}' after {last}")
-            last = result
-    m = re.fullmatch(r"(\d) (\S+)", [x for x in lines if not x.endswith("ok")][-1]) if lines else None
-    if m:
-        need(DAYS.get(m[2]) == int(m[1]) and m[2] == p["answer"], f"'{m[0]}' at the end")
-    elif p["answer"].isdigit() and last is not None:
+    for month, line in zip(range(a, c + 1), lines):
+        m = re.fullmatch(r"(\d+)(?: \d+:4 \d+ ([0-3]))? (\d+)(?:-(\d+)=(\d+)| (\d+)\+(\d+)=(\d+))", line)
+        need(m and int(m[1]) == month, f"'{line}': month {month}")
+        need(int(m[3]) == d if month == c else int(m[3]) in MONTH_LENGTHS[month], f"'{line}': days")
+        need(m[2] is None or (m[2] == "0") == (m[3] == "29"), f"'{line}': leap year")
+        need(m[4] == str(b) if month == a else (m[6], m[7]) == (str(last), m[3]), f"'{line}' after {last}")
+        last = int(m[5] or m[8])
+    need(len(lines) == c - a + 1, "months are missing")
+    return last
+
+
+def check_chain(p):
+    """Dates: the first line is the question, what one line finds the next one starts from, and the answer is the last."""
+    lines = [x for x in p["thinking"].split("\n") if not x.endswith((" no", "ok"))]
+    text = re.sub(r"\s+", " ", p["prompt"].translate(DIGITS))
+    dates, head = find_dates(text), lines[0]
+    if not dates or re.fullmatch(r"\d{4}\.\d+\.\d+", head):
+        m = re.fullmatch(r"(\d) (\S+)", lines[-1])
+        need(m and DAYS.get(m[2]) == int(m[1]) and m[2] == p["answer"], f"'{lines[-1]}' at the end")
+        if dates:
+            need(head == ".".join(map(str, dates[0])), f"'{head}' of {dates}")
+        else:
+            m = re.fullmatch(r"(\d)([+-])(\d+)", head)
+            known = {k.lower(): v for k, v in DAYS.items()}
+            day = next(known[w.lower()] for w in re.findall(r"[^\W\d]+", text) if w.lower() in known)
+            back = re.search(r"before|ago|قبل", text, re.I)
+            need(m and int(m[1]) == day and int(m[3]) == numbers(text, True)[0] and (m[2] == "-") == bool(back), f"'{head}'")
+        return
+    if len(dates) == 2:
+        (_, a, b), (_, c, d) = dates
+        need(head == f"{a}.{b}:{c}.{d}", f"'{head}' of {dates}")
+        if a == c:
+            need(lines[1:] == [f"{d}-{b}={p['answer']}"], f"'{lines[1:]}'")
+            return
+        last = check_span(lines[1:], a, b, c, d)
         need(last == int(p["answer"]), f"ends in {last}")
+        return
+    _, a, b = dates[0]
+    m = re.fullmatch(rf"{a}\.{b}\+(\d+)", head)
+    need(m and lines[1] == f"{b}+{m[1]}={b + int(m[1])}", f"'{head}' of {dates}")
+    month, day = a, b + int(m[1])
+    for line in lines[2:]:
+        n = re.fullmatch(r"(\d+)(?: \d+:4 \d+ ([0-3]))? (\d+)([<>=])(\d+)(?: (\d+)-(\d+)=(\d+))?", line)
+        need(n and int(n[1]) == month and int(n[5]) == day and int(n[3]) in MONTH_LENGTHS[month], f"'{line}' of {month}")
+        need(n[2] is None or (n[2] == "0") == (n[3] == "29"), f"'{line}': leap year")
+        need((n[4] == "<") == (n[6] is not None) and (n[4] != "=" or n[3] == n[5]), f"'{line}': sign")
+        if n[6]:
+            need((n[6], n[7]) == (n[5], n[3]), f"'{line}'")
+            day, month = int(n[8]), month + 1
+    need(find_dates(p["answer"])[0][1:] == (month, day), f"ends in {month}.{day}")
 
 
 def check_head(p):
@@ -224,17 +255,19 @@ def check_calendar(p):
 
 
 def check_floor(thinking):
-    """24:4 6 is a quotient without its remainder (calendar)."""
-    for m in re.finditer(r"^(\d+):4 (\d+)( no)?$", thinking, re.M):
-        need((int(m[1]) // 4 == int(m[2])) == (m[3] is None), f"'{m[0]}'")
+    """26:4 6 2 is a quotient with its remainder (calendar)."""
+    for m in re.finditer(r"(?:^| )(\d+):4 (\d+) (\d)( no)?", thinking, re.M):
+        need((int(m[1]) // 4 == int(m[2])) == (m[4] is None) and int(m[1]) % 4 == int(m[3]), f"'{m[0]}'")
 
 
-def check_division(thinking):
+def check_division(thinking, answer):
     """48|21 ... 13: what was divided so far times the divisor, the rest and the digits to come."""
-    head = re.match(r"(\d+)/(\d+)\n", thinking)
-    if not head:
-        return
+    head = re.match(r"(\d+)[/%](\d+)\n", thinking)
+    need(head, "no question in the first line")
     a, b = head[1], int(head[2])
+    rest = int(a) % b
+    whole = f"{int(a) // b} r {rest}" if rest else str(int(a) // b)
+    need(answer == (str(rest) if "%" in head[0] else whole), "the sign of the question")
     for line in thinking.split("\n")[1:]:
         for i, m in re.findall(r"(\d):(\d+)", line) if ":" in line else []:
             need(int(i) * b == int(m), f"{i} times {b} is not {m}")
@@ -243,6 +276,8 @@ def check_division(thinking):
             read = a[:len(a) - len(m[2])]
             need(a.endswith(m[2]) and int(read) // b == int(m[3]), f"'{line}' of {a}/{b}")
             need(int(m[1]) // b == int(m[3]) % 10, f"'{line}': digit")
+            for x, y, u, sign, v in re.findall(r"(?<= )(\d+)=(\d+) (\d)([<>=])(\d)(?= )", line):
+                need(x == y and (u == v) == (sign == "="), f"'{line}': last digits")
 
 
 def four_values(x, y):
@@ -348,7 +383,7 @@ def check(p):
         return
     check_comparisons(thinking)
     if family == "calendar":
-        check_nines(thinking.split("\n", 1)[0] if not find_dates(p["prompt"].translate(DIGITS)) else
+        check_nines(thinking.split("\n")[1] if thinking and not find_dates(p["prompt"].translate(DIGITS)) else
                     "\n".join(thinking.split("\n")[-3:]), 7)
         check_floor(thinking)
         check_calendar(p)
@@ -368,11 +403,8 @@ def check(p):
         check_countdown(p)
         if p["level"] < 6:
             check_countdown_lines(thinking)
-    if family == "div":
-        check_division(thinking)
-        if thinking:
-            m = re.match(r"(\d+)<(\d+) 0 r (\d+)$", thinking.split("\n")[1])
-            need(not m or m[1] == m[3] == thinking.split("/")[0], "less than once")
+    if family == "div" and thinking:
+        check_division(thinking, p["answer"])
     if family in ("add", "sub", "mul", "div", "paren", "gcd") and thinking:
         check_head(p)
     if family == "paren":

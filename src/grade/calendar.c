@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * calendar.c - days of the week and dates: a weekday some days later or earlier, the weekday of a date
- * (1900 to 2099), the days between two dates of a year, the date some days later. */
+ * (1900 to 2099), the days between two dates of a year, the date some days later.
+ *
+ * The first line of a thinking names the kind of question and holds all its numbers, months and weekdays as
+ * numbers too: 2+341 and 2-341 (Tuesday), 2016.2.27, 3.18:6.7, 7.26+9. */
 #include <inttypes.h>
 #include <string.h>
 #include "src/grade/family.h"
@@ -219,10 +222,12 @@ static int sevens_line(struct buf *out, int64_t v)
 
 static void think_weekday_steps(const struct grade_puzzle *p, enum fk_lang lang, struct buf *out)
 {
-    int from = (int)p->v[0], rest = sevens_line(out, p->v[1]);
-    buf_printf(out, "%s %d\n", weekday_name(lang, from), from);
+    int from = (int)p->v[0];
+    char sign = p->kind == AFTER ? '+' : '-';
+    buf_printf(out, "%d%c%" PRId64 "\n", from, sign, p->v[1]);
+    int rest = sevens_line(out, p->v[1]);
     int to = p->kind == AFTER ? from + rest : from - rest;
-    buf_printf(out, "%d%c%d=%d\n", from, p->kind == AFTER ? '+' : '-', rest, to);
+    buf_printf(out, "%d%c%d=%d\n", from, sign, rest, to);
     if (to >= 7) buf_printf(out, "%d-7=%d\n", to, to - 7);
     if (to < 0) buf_printf(out, "%d+7=%d\n", to, to + 7);
     to = (to + 7) % 7;
@@ -243,18 +248,24 @@ static int weekday_of(int year, int month, int day)
     return (century + y + y / 4 + month_code(year, month) + day) % 7;
 }
 
+/* "96:4 24 0": the year in its century by four, quotient and remainder, which tells leap years. */
+static void quarter(struct buf *out, int year)
+{
+    buf_printf(out, "%d:4 %d %d", year % 100, year % 100 / 4, year % 4);
+}
+
 static void think_weekday(const struct grade_puzzle *p, enum fk_lang lang, struct buf *out)
 {
     int year = (int)p->v[0], month = (int)p->v[1], day = (int)p->v[2];
     int y = year % 100, century = year < 2000 ? 3 : 2, code = month_code(year, month);
-    buf_printf(out, "%d %d\n", year / 100, century);
-    buf_printf(out, "%d:4 %d\n", y, y / 4);
+    buf_printf(out, "%d.%d.%d\n%d %d\n", year, month, day, year / 100, century);
+    quarter(out, year);
     int sum = century + y;
-    buf_printf(out, "%d+%d=%d ", century, y, sum);
+    buf_printf(out, "\n%d+%d=%d ", century, y, sum);
     buf_printf(out, "%d+%d=%d\n", sum, y / 4, sum + y / 4);
     sum += y / 4;
     bool leap = month <= 2 && is_leap_year(year);
-    buf_printf(out, "%s%s %d\n", month_name(lang, month), leap ? " leap" : "", code);
+    buf_printf(out, "%d%s %d\n", month, leap ? " leap" : "", code);
     buf_printf(out, "%d+%d=%d ", sum, code, sum + code);
     sum += code;
     buf_printf(out, "%d+%d=%d\n", sum, day, sum + day);
@@ -262,35 +273,51 @@ static void think_weekday(const struct grade_puzzle *p, enum fk_lang lang, struc
     buf_printf(out, "%d %s\n", rest, weekday_name(lang, rest));
 }
 
-static void think_between(const struct grade_puzzle *p, enum fk_lang lang, struct buf *out)
+/* "4 30" or, where the year tells the length, "2 96:4 24 0 29". Returns the days of the month. */
+static int month_length(struct buf *out, const struct grade_puzzle *p, int month)
+{
+    int days = month_days((int)p->v[0], month);
+    buf_printf(out, "%d ", month);
+    if (month == 2 && p->v[0]) {
+        quarter(out, (int)p->v[0]);
+        buf_putc(out, ' ');
+    }
+    buf_printf(out, "%d", days);
+    return days;
+}
+
+static void think_between(const struct grade_puzzle *p, struct buf *out)
 {
     int month = (int)p->v[1], last = (int)p->v[3], day = (int)p->v[2], to = (int)p->v[4];
+    buf_printf(out, "%d.%d:%d.%d\n", month, day, last, to);
     if (month == last) {
         buf_printf(out, "%d-%d=%d\n", to, day, to - day);
         return;
     }
-    int sum = month_days((int)p->v[0], month) - day;
-    buf_printf(out, "%s %d-%d=%d\n", month_name(lang, month), sum + day, day, sum);
-    for (month++; month <= last; month++) {
-        int days = month < last ? month_days((int)p->v[0], month) : to;
-        buf_printf(out, "%s %d %d+%d=%d\n", month_name(lang, month), days, sum, days, sum + days);
+    int sum = month_length(out, p, month) - day;
+    buf_printf(out, "-%d=%d\n", day, sum);
+    for (month++; month < last; month++) {
+        int days = month_length(out, p, month);
+        buf_printf(out, " %d+%d=%d\n", sum, days, sum + days);
         sum += days;
     }
+    buf_printf(out, "%d %d %d+%d=%d\n", last, to, sum, to, sum + to);
 }
 
-static void think_later(const struct grade_puzzle *p, enum fk_lang lang, struct buf *out)
+static void think_later(const struct grade_puzzle *p, struct buf *out)
 {
     int month = (int)p->v[1], day = (int)(p->v[2] + p->v[3]);
+    buf_printf(out, "%d.%d+%d\n", month, (int)p->v[2], (int)p->v[3]);
     buf_printf(out, "%d+%d=%d\n", (int)p->v[2], (int)p->v[3], day);
     for (;;) {
-        int days = month_days((int)p->v[0], month);
-        buf_printf(out, "%s %d", month_name(lang, month), days);
+        int days = month_length(out, p, month);
+        buf_printf(out, "%c%d", days < day ? '<' : days > day ? '>' : '=', day);
         if (day <= days) break;
         buf_printf(out, " %d-%d=%d\n", day, days, day - days);
         day -= days;
         month++;
     }
-    buf_puts(out, " ok\n");
+    buf_putc(out, '\n');
 }
 
 static void think(const struct grade_puzzle *p, enum fk_lang lang, enum fk_style style,
@@ -299,12 +326,13 @@ static void think(const struct grade_puzzle *p, enum fk_lang lang, enum fk_style
     /* A wrong turn: the result of the first step off by one, seen at once. */
     if (style == FK_STYLE_SEARCH && p->kind == LATER && dice_percent(dice, 25))
         buf_printf(out, "%d+%d=%d no\n", (int)p->v[2], (int)p->v[3], (int)(p->v[2] + p->v[3] + 1));
+    int year = (int)p->v[0];
     if (style == FK_STYLE_SEARCH && p->kind == WEEKDAY && dice_percent(dice, 25))
-        buf_printf(out, "%d:4 %d no\n", (int)p->v[0] % 100, (int)p->v[0] % 100 / 4 + 1);
+        buf_printf(out, "%d:4 %d %d no\n", year % 100, year % 100 / 4 + 1, year % 4);
     switch (p->kind) {
     case WEEKDAY: think_weekday(p, lang, out); break;
-    case BETWEEN: think_between(p, lang, out); break;
-    case LATER: think_later(p, lang, out); break;
+    case BETWEEN: think_between(p, out); break;
+    case LATER: think_later(p, out); break;
     default: think_weekday_steps(p, lang, out); break;
     }
     if (style != FK_STYLE_SEARCH || (p->kind != AFTER && p->kind != BEFORE)) return;

@@ -2,14 +2,16 @@
  * div.c - division with remainder (kind 0) and the remainder alone (kind 1): up to five digits by two.
  *
  * Long division, a digit a line: what is being divided, a bar, the digits still to come; then the step
- * and the digits of the quotient. A divisor of two digits or more has its multiples written first, and
- * its difference is taken in two steps, the last digit and what stands before it, since a small model
- * does not see a borrow ahead.
+ * and the digits of the quotient. The sign of the first line, / or %, names the question. A divisor of two
+ * digits or more has its multiples written first. Of these the largest is tried that is not too large
+ * without its last digit; where all but the last digits are equal, these are compared, and the next lower
+ * multiple is taken if the last digit was too large. The difference is taken in two steps, the last digit
+ * and what stands before it. All of this since a small model sees neither a borrow nor a last digit ahead.
  *
  *   4821/37
  *   1:37 2:74 3:111 4:148 5:185 6:222 7:259 8:296 9:333
  *   48|21 37*1=37 8-7=1 4-3=1 11 1
- *   112|1 37*3=111 2-1=1 11-11=0 1 13
+ *   112|1 37*3=111 11=11 2>1 2-1=1 11-11=0 1 13
  *   11| 11<37 130 */
 #include <inttypes.h>
 #include <stdio.h>
@@ -28,6 +30,7 @@ static const struct wording english[] = {
     {'q', QUOTIENT, "[what is|what's|how much is] {a} [/|divided by|over] {b}"},
     {'q', QUOTIENT, "what [do you get|comes out|is the result] [if|when] you divide {a} by {b}"},
     {'q', QUOTIENT, "how [many times|often] does {b} [go into|fit into] {a}"},
+    {'q', QUOTIENT, "how many times [can|will] {b} [go into|fit into] {a}"},
     {'q', QUOTIENT, "what is {a} / {b} with [the|] remainder"},
     {'i', QUOTIENT, "divide {a} by {b}"},
     {'i', QUOTIENT, "divide {a} by {b} with remainder"},
@@ -50,6 +53,9 @@ static const struct wording arabic[] = {
     {'q', QUOTIENT, "[ما هو|ما|كم] [ناتج|حاصل|خارج] قسمة {a} على {b}"},
     {'q', QUOTIENT, "كم [يساوي|تساوي] {a} [/|على|مقسوما على] {b}"},
     {'i', QUOTIENT, "اقسم {a} على {b}"},
+    {'i', QUOTIENT, "[اقسم|قسم|أقسم] [العدد|الرقم] {a} على [العدد|الرقم|] {b}"},
+    {'q', QUOTIENT, "كم مرة [يدخل|يتسع] {b} في {a}"},
+    {'p', QUOTIENT, "[قسمة|تقسيم] {a} على {b}"},
     {'i', QUOTIENT, "[احسب|أوجد|جد] [ناتج قسمة|خارج قسمة|حاصل قسمة] {a} على {b}"},
     {'i', QUOTIENT, "[احسب|أوجد|جد] {a} / {b} مع الباقي"},
     {'q', REMAINDER, "[ما هو|ما|كم] باقي [قسمة|القسمة] {a} على {b}"},
@@ -108,17 +114,31 @@ static void difference(struct buf *out, int64_t a, int64_t b, bool two_steps)
     buf_printf(out, " %" PRId64, a - b);
 }
 
+/* Where a multiple equals the part but for the last digits, these are compared. */
+static void compare_last(struct buf *out, int64_t part, int64_t b, int q)
+{
+    int64_t m = b * q;
+    if (q > 9 || m == 0 || m / 10 != part / 10) return;
+    if (m > part) buf_printf(out, " %" PRId64 "*%d=%" PRId64, b, q, m);
+    char sign = part == m ? '=' : part > m ? '>' : '<';
+    buf_printf(out, " %" PRId64 "=%" PRId64, part / 10, m / 10);
+    buf_printf(out, " %d%c%d", (int)(part % 10), sign, (int)(m % 10));
+}
+
 /* In search, a digit that is too large is tried first now and then. */
 static void step(struct buf *out, int64_t part, int64_t b, struct dice *dice)
 {
     int64_t q = part / b;
+    bool compares = !dice && b > 9;
     if (dice && q < 9 && dice_percent(dice, 40))
         buf_printf(out, " %" PRId64 "*%d=%" PRId64 ">%" PRId64 " no", b, (int)q + 1, b * (q + 1), part);
+    if (compares) compare_last(out, part, b, (int)q + 1);
     if (q == 0) {
         buf_printf(out, " %" PRId64 "<%" PRId64, part, b);
         return;
     }
     buf_printf(out, " %" PRId64 "*%d=%" PRId64, b, (int)q, b * q);
+    if (compares) compare_last(out, part, b, (int)q);
     difference(out, part, b * q, b > 9);
 }
 
@@ -130,15 +150,11 @@ static void think(const struct grade_puzzle *p, enum fk_lang lang, enum fk_style
     bool search = style == FK_STYLE_SEARCH;
     char digits[24];
     snprintf(digits, sizeof digits, "%" PRId64, a);
-    buf_printf(out, "%" PRId64 "/%" PRId64 "\n", a, b);
-    if (a < b) {
-        buf_printf(out, "%" PRId64 "<%" PRId64 " 0 r %" PRId64 "\n", a, b, a);
-        return;
-    }
-    if (b > 9 && !search && a >= b * 10) multiples(out, b);
+    buf_printf(out, "%" PRId64 "%c%" PRId64 "\n", a, p->kind == REMAINDER ? '%' : '/', b);
+    if (b > 9 && !search) multiples(out, b);
     const char *next = digits;
     int64_t part = 0;
-    while (part < b) part = part * 10 + (*next++ - '0');
+    for (int64_t left = b; left && *next; left /= 10) part = part * 10 + (*next++ - '0');
     for (;;) {
         buf_printf(out, "%" PRId64 "|%s", part, next);
         step(out, part, b, search ? dice : NULL);

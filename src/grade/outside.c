@@ -32,7 +32,22 @@ static enum fk_split line_split(const char *s)
     return at < HELD_OUT ? FK_SPLIT_TEST : at < 2 * HELD_OUT ? FK_SPLIT_DEV : FK_SPLIT_TRAIN;
 }
 
-/* Puzzles of our families far beyond what is trained, even beyond "longer". */
+/* Writes the digits of a text in Arabic-Indic ones, which are two bytes each. */
+static void write_indic(char *text, size_t max)
+{
+    char out[GRADE_MAX_TEXT];
+    size_t n = 0;
+    for (const char *c = text; *c && n + 3 < sizeof out && n + 3 < max; c++) {
+        bool digit = *c >= '0' && *c <= '9';
+        if (digit) out[n++] = (char)0xD9;
+        out[n++] = digit ? (char)(0xA0 + (*c - '0')) : *c;
+    }
+    out[n] = 0;
+    memcpy(text, out, n + 1);
+}
+
+/* Puzzles of our families far beyond what is trained, even beyond "longer". Where an Arabic one has no word,
+ * its digits tell the language. */
 static void draw_too_large(struct dice *d, enum fk_lang lang, char *out, size_t max)
 {
     int64_t a = dice_digits(d, (int)dice_in(d, 10, 17)), b = dice_digits(d, (int)dice_in(d, 10, 17));
@@ -44,6 +59,8 @@ static void draw_too_large(struct dice *d, enum fk_lang lang, char *out, size_t 
         static const char *const between[FK_N_LANGS][6] = {{" + ", " * ", " - ", "*", " / ", " and "},
                                                            {" + ", " * ", " - ", " في ", " / ", " و "}};
         snprintf(out, max, "%s%" PRId64 "%s%" PRId64, before[lang][pick], a, between[lang][pick], b);
+        bool bare = !*before[lang][pick] && pick != 3;
+        if (lang == FK_LANG_AR && (bare || dice_percent(d, 50))) write_indic(out, max);
         return;
     }
     int count = (int)dice_in(d, 16, 24);

@@ -71,6 +71,18 @@ static const char *const near_en[] = {
     "what is {a} in arabic", "count from {a} to {b}", "what is the population of city {a}",
     "how many days until christmas", "play track {a}", "set an alarm for {a} minutes",
     "what is the {a}th digit of pi", "what is the {a}th fibonacci number", "call {a}",
+    "give me {a} reasons to learn a language", "list {a} cities in spain",
+    "suggest {a} names for a dog", "write {a} sentences about the sea",
+    "show me {a} pictures of horses", "give me {a} ideas for dinner", "name {a} rivers in africa",
+    "recommend {a} books", "tell me {a} things about the moon",
+    "i need {a} words that rhyme with day", "explain it in {a} words",
+    "summarise this in {a} lines", "what are {a} good films from {b}",
+    "give me {a} questions for a quiz", "plan {a} days in rome",
+    "how many legs do {a} spiders have", "what can i buy for {a} dollars", "translate {a} words",
+    "who lived {a} years ago", "how heavy are {a} litres of water", "is {a} a lucky number",
+    "i walked {a} km in {b} minutes, how fast was i", "a train leaves at {a} and arrives at {b}",
+    "he has {a} books, she has {b} more, how many do they have",
+    "how much are {a} pens at {b} cents",
 };
 
 static const char *const near_ar[] = {
@@ -82,6 +94,17 @@ static const char *const near_ar[] = {
     "ثمن القميص {a} دينارا ومعي {b}", "معي {a} تفاحات وأكلت {b} فكم بقي معي", "عد من {a} إلى {b}",
     "كم ثانية في {a} سنوات", "من كان الملك في سنة {a}", "{a}^{b}", "{a}!", "ما لوغاريتم {a}",
     "عمري {a} سنة فمتى ولدت", "اضبط المنبه بعد {a} دقيقة", "كم عدد سكان المدينة رقم {a}",
+    "أعطني {a} أسباب لتعلم اللغات", "أعطني {a} أفكار للعشاء", "أعطني {a} كلمات تبدأ بحرف الباء",
+    "أعطني {a} نصائح للنوم", "أعطني {a} أسئلة عن البحر", "اذكر {a} مدن في إسبانيا",
+    "اذكر {a} أنهار في أفريقيا", "اذكر {a} كتب جيدة", "اقترح {a} أسماء لكلب", "اقترح {a} أفلام",
+    "اكتب {a} جمل عن البحر", "اكتب {a} كلمات عن أمي", "قل لي {a} أشياء عن القمر",
+    "أخبرني {a} نكت", "أريد {a} صور للخيول", "أريد {a} أمثلة على الأفعال",
+    "لخص هذا النص في {a} أسطر", "اشرحه في {a} كلمة", "رتب لي رحلة من {a} أيام",
+    "خطط لي {a} أيام في روما", "اطلب {a} فطائر", "احجز {a} تذاكر إلى بيروت", "ترجم {a} كلمات",
+    "هات {a} قصص للأطفال", "هات {a} حكم", "كم ساقا لدى {a} عناكب", "ماذا أشتري ب {a} دينارا",
+    "من عاش قبل {a} سنة", "كم يزن {a} لترا من الماء", "مشيت {a} كيلومترا في {b} دقيقة فما سرعتي",
+    "عنده {a} كتب وعندها {b} فكم عندهما", "هل {a} رقم محظوظ", "ما أفضل {a} أفلام في سنة {b}",
+    "كم سعر {a} أقلام إذا كان القلم ب {b} قرشا", "اتصل بالرقم {a}",
 };
 
 #define LIST(x) {x, sizeof(x) / sizeof(x)[0]}
