@@ -229,10 +229,18 @@ static void answer(const struct grade_puzzle *p, enum fk_lang lang, struct buf *
     buf_puts(out, sentence[lang]);
 }
 
+/* Whether a prompt tells the asker's language: "5^44?" does not. */
+static bool has_words(const char *text)
+{
+    for (const char *c = text; *c; c++)
+        if ((unsigned char)*c >= 0x80 || (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z')) return true;
+    return false;
+}
+
 /* The pointer to the other model, in the right script, and nothing long. */
 static bool verify(const struct grade_puzzle *p, const struct scan *s)
 {
-    if (s->n > 60 || s->arabic != (p->kind == FK_LANG_AR)) return false;
+    if (s->n > 60 || (s->arabic != (p->kind == FK_LANG_AR) && has_words(p->text))) return false;
     for (int i = 0; i < s->n; i++)
         if (scan_is_sign(s, i, '/') && scan_is_word(s, i + 1, "model") &&
             scan_is_word(s, i + 2, "smollm") && scan_is_number(s, i + 3) && s->tokens[i + 3].value == 2)

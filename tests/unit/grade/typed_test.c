@@ -35,6 +35,10 @@ static const struct { const char *prompt, *family, *right; } rows[] = {
     {"17 % 5", "div", "2"},
     {"how many times does 5 go into 17?", "div", "3 r 2"},
     {"اقسم ١٧ على ٥", "div", "3 r 2"},
+    {"how many times can 5 go into 17?", "div", "3 r 2"},
+    {"اقسم العدد ١٧ على العدد ٥", "div", "3 r 2"},
+    {"قسمة ١٧ على ٥", "div", "3 r 2"},
+    {"كم مرة يدخل ٥ في ١٧؟", "div", "3 r 2"},
     {"(3+4)*5-6", "paren", "29"},
     {"2+3*4", "paren", "14"},
     {"1 + 2 + 3", "paren", "6"},
@@ -126,12 +130,38 @@ static void free_replies(void **state)
     }
 }
 
+/* A prompt without a word is answered in either language, any other in its own. */
+static void language_of_outside(void **state)
+{
+    (void)state;
+    static const struct { const char *prompt; enum fk_lang lang; bool english, arabic; } rows_outside[] = {
+        {"5^44?", FK_LANG_AR, true, true},
+        {"5^44", FK_LANG_EN, true, true},
+        {"٥^٤٤", FK_LANG_AR, false, true},
+        {"5^44؟", FK_LANG_AR, false, true},
+        {"hello", FK_LANG_EN, true, false},
+    };
+    for (size_t i = 0; i < sizeof rows_outside / sizeof rows_outside[0]; i++) {
+        struct grade_puzzle p = {.family = GRADE_OUTSIDE, .kind = (uint8_t)rows_outside[i].lang, .level = 1};
+        strcpy(p.text, rows_outside[i].prompt);
+        for (enum fk_lang lang = 0; lang < FK_N_LANGS; lang++) {
+            struct buf out;
+            buf_init(&out, 0, MEM_TEXT);
+            assert_true(grade_answer(&p, lang, &out));
+            bool want = lang == FK_LANG_EN ? rows_outside[i].english : rows_outside[i].arabic;
+            assert_int_equal(grade_verify(&p, lang, out.data, out.n), want);
+            buf_fini(&out);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(recognised),
         cmocka_unit_test(left_alone),
         cmocka_unit_test(free_replies),
+        cmocka_unit_test(language_of_outside),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
