@@ -404,7 +404,7 @@ static enum fk_status read_stages(const struct reader *r, json_t *v, struct reci
         struct recipe_stage *s = &out->stages[i];
         TRY(read_stage(r, json_array_get(v, i), s));
         /* Every stage draws puzzles of its own. */
-        s->mix.seed = (uint64_t)out->seed * RECIPE_MAX_STAGES + i;
+        s->mix.seed = (uint64_t)out->seed * RECIPE_STAGE_SEEDS + i;
     }
     out->n_stages = n;
     return FK_OK;

@@ -12,7 +12,8 @@
 #include "src/train/grpo_params.h"
 #include "src/train/sets.h"
 
-#define RECIPE_MAX_STAGES 8
+#define RECIPE_MAX_STAGES 16
+#define RECIPE_STAGE_SEEDS 8 /* how far apart the seeds of two runs are; what was trained rests on it */
 #define RECIPE_MAX_BYTES ((size_t)1 << 20)
 
 /* DeepSeek-V3's shape: MLA, dense layers first, then shared and routed experts. */
