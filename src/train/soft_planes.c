@@ -38,10 +38,11 @@ static float place_of(int step)
     return ((float)step + 0.5f) * (2 * REACH / SOFT_STEPS) - REACH;
 }
 
+/* In range whatever u is, also a NaN. */
 static int step_of(float u)
 {
     float x = (u + REACH) * (SOFT_STEPS / (2 * REACH));
-    return x <= 0 ? 0 : x >= SOFT_STEPS - 1 ? SOFT_STEPS - 1 : (int)x;
+    return !(x > 0) ? 0 : x >= SOFT_STEPS - 1 ? SOFT_STEPS - 1 : (int)x;
 }
 
 static void make_tables(struct soft_planes *s)
@@ -154,7 +155,7 @@ void soft_planes_fini(struct soft_planes *s)
 static float scale_of(const struct soft_planes *s, int64_t i)
 {
     float q = roundf(s->q[i]);
-    return q < -127 ? -127 : q > 127 ? 127 : q;
+    return !(q > -127) ? -127 : q > 127 ? 127 : q;
 }
 
 static void round_group(void *arg, int64_t group, int worker)
