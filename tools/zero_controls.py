@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Controls of recipes/zero.json at a smaller scale: other seeds, a base that never saw search, a dense model.
 
-  tools/zero_controls.py OUT [--program build/fikr] [--base 700] [--rl 20] [--family add,sub,countdown]
+  tools/zero_controls.py OUT [--program build/fikr] [--base 3000] [--rl 80] [--family add,sub,countdown]
                          [--count 30] [--samples 16] [--threads 1] [--only "NAME;NAME"]
 
 Each control is zero.json with its two stages cut to --base and --rl steps (warm-up and decay in proportion) and with
@@ -91,8 +91,8 @@ def main():
     p = argparse.ArgumentParser()
     p.add_argument("out", type=Path)
     p.add_argument("--program", default=ROOT / "build/fikr", type=Path)
-    p.add_argument("--base", default=700, type=int)
-    p.add_argument("--rl", default=20, type=int)
+    p.add_argument("--base", default=3000, type=int)
+    p.add_argument("--rl", default=80, type=int)
     p.add_argument("--family", default=["add", "sub", "countdown"], type=lambda s: s.split(","))
     p.add_argument("--count", default=30, type=int)
     p.add_argument("--samples", default=16, type=int)
