@@ -49,17 +49,6 @@ INLINE void exp_negative(floats *v)
 INLINE float max_of(const float *x, int n)
 {
     float best = x[0];
-    floats m = (floats){0} + best;
-    int i = 0;
-    for (; i + LANES <= n; i += LANES) raise(&m, x + i);
-    for (int j = 0; j < LANES; j++) best = m[j] > best ? m[j] : best;
-    for (; i < n; i++) best = x[i] > best ? x[i] : best;
-    return best;
-}
-
-CLONES float logits_max(const float *x, int n)
-{
-    float best = x[0];
     floats m[4];
     int i = 0;
     for (int j = 0; j < 4; j++) m[j] = (floats){0} + best;
@@ -69,6 +58,11 @@ CLONES float logits_max(const float *x, int n)
         for (int l = 0; l < LANES; l++) best = m[j][l] > best ? m[j][l] : best;
     for (; i < n; i++) best = x[i] > best ? x[i] : best;
     return best;
+}
+
+CLONES float logits_max(const float *x, int n)
+{
+    return max_of(x, n);
 }
 
 CLONES float logits_block_max(const float *x, int n, float *out)

@@ -176,7 +176,8 @@ static int32_t draw(const struct sampler *s, int n, double u)
 /* Filters s->x and draws. */
 static int32_t filter_and_draw(struct sampler *s, const struct fk_sampling *p, double u)
 {
-    float scale = 1 / p->temperature, max = logits_block_max(s->x, s->n_vocab, s->block_max), least = -INFINITY;
+    float max = logits_block_max(s->x, s->n_vocab, s->block_max);
+    float scale = 1 / p->temperature, least = -INFINITY;
     bool has_k = p->top_k > 0 && p->top_k < s->n_vocab, has_p = p->top_p < 1;
     double all = 0;
     int n_blocks = (s->n_vocab + BLOCK - 1) / BLOCK;

@@ -15,6 +15,7 @@
 #define MAX_CHUNK_BYTES ((uint64_t)256 << 10) /* what a thread may be late at the end of a job */
 #define MIN_CHUNK_BYTES ((uint64_t)16 << 10)
 #define CHUNKS_PER_THREAD 8
+#define FEW_TOKENS 16 /* they stay in the L2 cache beside any chunk */
 #define ROW_ALIGN 16 /* rows of a chunk: whole cache lines of y */
 
 kernel_act_fn cpu_act_fn(const struct cpu *c, enum act_format f)
@@ -90,7 +91,7 @@ int64_t cpu_rows_per_chunk(const struct cpu *c, uint64_t total_bytes, uint64_t r
     uint64_t n_threads = (uint64_t)c->base.n_threads;
     uint64_t target = n_threads == 1 ? total_bytes : total_bytes / (n_threads * CHUNKS_PER_THREAD);
     uint64_t least = MIN_CHUNK_BYTES / (uint64_t)(n_x < 16 ? n_x : 16);
-    uint64_t most = n_x > 16 ? L2_WEIGHT_BYTES : MAX_CHUNK_BYTES;
+    uint64_t most = n_x > FEW_TOKENS ? L2_WEIGHT_BYTES : MAX_CHUNK_BYTES;
     if (target > most) target = most;
     if (target < least) target = least;
     uint64_t rows = (target / row_bytes + ROW_ALIGN - 1) / ROW_ALIGN * ROW_ALIGN;
