@@ -47,12 +47,15 @@ struct fk_quantize_params {
     /* Planes above these bits are left out, or (FK_STRIP_PLAN) for each weight those above its plan; 0: all
      * are written. `in` may be in planes already. */
     int strip;
-    void *reserved[1];
+    /* Called with a sentence, and progress_arg, when a run goes on where one was broken off, cannot, or has
+     * left something to go on from; or NULL. */
+    void (*notice)(void *progress_arg, const char *sentence);
 };
 FK_API void fk_quantize_default_params(struct fk_quantize_params *p);
 
-/* in: a GGUF file of any weight type. out: where to write, whole or not at all. A file of codes is
- * kept beside out while it runs (a byte a weight). params may be NULL. */
+/* in: a GGUF file of any weight type. out: where to write, whole or not at all. A file of codes, out.resume, is
+ * kept beside out while it runs (a byte a weight) and stays where the run fails or is killed: the same call
+ * goes on from it and makes the same bytes. FK_EBUSY while another run has it. params may be NULL. */
 FK_API enum fk_status fk_quantize(const char *in, const char *out,
                                   const struct fk_quantize_params *params, struct fk_error *err);
 

@@ -139,6 +139,12 @@ static bool put_distilled(json_t *doc, const struct fk_distill_report *r)
                             json_put(doc, "distill_kept", json_boolean(r->is_kept)));
 }
 
+static void say(void *bar, const char *sentence)
+{
+    bar_fini(bar);
+    fprintf(stderr, "fikr: %s\n", sentence);
+}
+
 int cmd_quantize(const struct args *a)
 {
     struct fk_quantize_params p;
@@ -152,6 +158,7 @@ int cmd_quantize(const struct args *a)
     bar_init(&bar);
     p.progress = bar_update;
     p.progress_arg = &bar;
+    p.notice = say;
     enum fk_status st = run(a, &p, &text, &distilled, &err);
     bar_fini(&bar);
     mem_free(text);

@@ -46,7 +46,8 @@ static const struct verb verbs[] = {
     {"quantize", VERB_QUANTIZE, "IN OUT", 2, 2, "make one file that is read at 2, 3, 4, 6 or 8 bits",
      "IN is a GGUF file, best of 16 bits; OUT a GGUF file of planes: `--bits` says how deep it is read, "
      "and a file that is cut after a plane works at its bits. The program calibrates with a text that "
-     "comes with it.", cmd_quantize},
+     "comes with it. A run that was broken off leaves OUT.resume: the same command goes on from it.",
+     cmd_quantize},
     {"pull", VERB_PULL, "NAME|URL", 0, 1, "fetch a model by name or URL",
      "Downloads go to FILE.part, continue there after a break, and get their name only when the "
      "sha256 is right. Without an operand the known names are listed.", cmd_pull},

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * quantize.c - from a model to a file of planes: which weights, what they see, their codes, the file.
  * Memory: one tensor's scales, the input products of as many taps as fit HESSIAN_BYTES, and the codes
- * in a file that the system pages. */
+ * in a file that the system pages, and that a run which was broken off leaves to the next one. */
 #include "src/precision/quantize.h"
 #include <stdio.h>
 #include <string.h>
@@ -33,6 +33,7 @@ struct quantizer {
     struct out_file imatrix;
     bool has_imatrix; /* is written */
     struct fk_quantize_report report;
+    const char *out;
     const char *text;
     size_t n_bytes, max_tokens;
     struct kernels kernels;
@@ -63,10 +64,38 @@ bool plane_weight_wanted(const struct gguf_tensor *t)
            !has_part(t->name, "attn_kv_b");
 }
 
-static enum fk_status choose_weights(struct quantizer *q, const char *out, struct fk_error *err)
+static void notice(const struct quantizer *q, const char *sentence)
+{
+    if (q->params->notice) q->params->notice(q->params->progress_arg, sentence);
+}
+
+/* Codes that are there already, if an earlier run made them of the same things. */
+static enum fk_status open_spool(struct quantizer *q, struct fk_error *err)
+{
+    char key[65], said[256], damaged[96] = "";
+    struct quantize_inputs in = {.model = q->model, .params = q->params, .text = q->text,
+                                 .n_bytes = q->n_bytes, .max_tokens = q->max_tokens,
+                                 .isa = device_isa(q->device)};
+    const struct spool *s = &q->spool;
+    TRY(resume_key(&in, key, err));
+    TRY(spool_open(&q->spool, q->out, key, q->w, q->n, err));
+    if (s->n_damaged)
+        snprintf(damaged, sizeof damaged, "; %zu are not as they were written and are made again",
+                 s->n_damaged);
+    if (s->is_foreign)
+        notice(q, "what a run left that was broken off is of other options, another input or damaged; "
+                  "this one begins anew");
+    else if (s->n_kept || s->n_damaged || spool_round(s)) {
+        snprintf(said, sizeof said, "going on from a run that was broken off: %zu of %zu weights are done%s%s",
+                 s->n_kept, q->n, spool_round(s) ? ", and the plan" : "", damaged);
+        notice(q, said);
+    }
+    return FK_OK;
+}
+
+static enum fk_status choose_weights(struct quantizer *q, struct fk_error *err)
 {
     const struct gguf *g = q->model->gguf;
-    uint64_t bytes = 0, at = 0;
     q->w = mem_calloc(gguf_n_tensors(g) + 1, sizeof *q->w, MEM_MODEL);
     if (!q->w) return fail_nomem(err, gguf_n_tensors(g) * sizeof *q->w, "the weights");
     for (size_t i = 0; i < gguf_n_tensors(g); i++) {
@@ -79,33 +108,35 @@ static enum fk_status choose_weights(struct quantizer *q, const char *out, struc
         if (!plan_is_file(q->params->plan)) TRY(plan_bits(q->params->plan, w->name, &w->plan, err));
         if (!planes_sizes(&w->sizes, w->n_cols, w->n_rows, w->n_mats))
             return fail(err, FK_EUNSUPPORTED, "tensor '%s' is too large for planes", w->name);
-        bytes += ((w->sizes.side_bytes + 63) & ~(uint64_t)63) + w->sizes.n_tiles * PLANES_TILE;
         q->total += w->n_cols * w->n_rows * w->n_mats;
         q->n++;
     }
     if (!q->n) return fail(err, FK_EINVAL, "%s has no weight that planes could hold", gguf_path(g));
-    TRY(spool_open(&q->spool, out, bytes, err));
-    for (size_t i = 0; i < q->n; i++) {
-        struct plane_weight *w = &q->w[i];
-        w->side = q->spool.data + at;
-        at += (w->sizes.side_bytes + 63) & ~(uint64_t)63;
-        w->codes = q->spool.data + at;
-        at += w->sizes.n_tiles * PLANES_TILE;
-    }
-    return FK_OK;
+    return open_spool(q, err);
 }
 
 static enum fk_status one_weight(struct quantizer *q, struct plane_weight *w, const struct feedback *f,
                                  struct fk_error *err)
 {
     const struct fk_quantize_params *p = q->params;
+    q->done += w->is_done ? w->n_cols * w->n_rows * w->n_mats : 0;
+    if (w->is_done) return FK_OK;
     if (p->progress && p->progress(p->progress_arg, "quantizing", q->done, q->total))
         return fail(err, FK_ECANCELLED, "cancelled before tensor '%s'", w->name);
     TRY(plane_weight_quantize(w, f, &q->kernels, q->pool, err));
     q->done += w->n_cols * w->n_rows * w->n_mats;
     if (gguf_failed(q->model->gguf))
         return fail(err, FK_EGONE, "%s was cut while it was read", gguf_path(q->model->gguf));
+    spool_keep(&q->spool, w);
     return FK_OK;
+}
+
+/* Whether a weight of taps [first, first + n) is still to be rounded. */
+static bool has_work(const struct quantizer *q, int first, int n)
+{
+    for (size_t k = 0; k < q->n; k++)
+        if (!q->w[k].is_done && q->w[k].tap >= first && q->w[k].tap < first + n) return true;
+    return false;
 }
 
 static enum fk_status save_diagonal(struct quantizer *q, int tap, const float *h, struct fk_error *err)
@@ -129,6 +160,7 @@ static enum fk_status weights_of_taps(struct quantizer *q, int first, int n, flo
         struct feedback f;
         st = save_diagonal(q, first + i, h[i], err);
         if (st != FK_OK) break;
+        if (!has_work(q, first + i, 1)) continue;
         st = feedback_init(&f, h[i], calibration_size(q->calibration, first + i), DAMP, err);
         h[i] = NULL;
         if (st != FK_OK) break;
@@ -160,10 +192,12 @@ static enum fk_status with_calibration(struct quantizer *q, struct fk_error *err
             uint64_t size = (uint64_t)calibration_size(q->calibration, first + n);
             if (n && bytes + size * size * 4 > HESSIAN_BYTES) break;
             bytes += size * size * 4;
-            h[n] = mem_array((size_t)size * (size_t)size, sizeof(float), MEM_MODEL);
-            if (h[n]) continue;
-            st = fail_nomem(err, size * size * 4, "the products of a matrix's inputs");
-            break;
+        }
+        if (!has_imatrix && !has_work(q, first, n)) continue;
+        for (int i = 0; i < n && st == FK_OK; i++) {
+            size_t size = (size_t)calibration_size(q->calibration, first + i);
+            h[i] = mem_array(size * size, sizeof(float), MEM_MODEL);
+            if (!h[i]) st = fail_nomem(err, size * size * 4, "the products of a matrix's inputs");
         }
         if (st == FK_OK) st = weights_of_taps(q, first, n, h, err);
         for (int i = 0; i < n_taps; i++) {
@@ -252,10 +286,23 @@ static enum fk_status round_for_budget(struct quantizer *q, const char *path, st
     const char *known = p->plan ? p->plan : path;
     struct budget_request r = {.judge = q->judge, .params = p, .w = q->w, .n = q->n, .max_kl = p->kl,
                                .report = &q->report};
-    if (!p->plan) TRY(round_all(q, path, err));
-    for (int tries = 0; tries < KL_TRIES; tries++) {
+    const struct spool_round *was = spool_round(&q->spool);
+    int tries = 0;
+    if (was) {
+        tries = was->n_tries;
+        q->report = was->report;
+        r.kl_per_loss = was->kl_per_loss;
+        r.max_kl = was->max_kl;
+    } else if (!p->plan) {
+        TRY(round_all(q, path, err));
+    }
+    for (; tries < KL_TRIES; tries++, was = NULL) {
         if (tries) known = path; /* has the losses of the first one */
-        TRY(budget_plan(known, &r, err));
+        if (!was) {
+            TRY(budget_plan(known, &r, err));
+            struct spool_round round = {q->report, r.kl_per_loss, r.max_kl, tries};
+            spool_begin_round(&q->spool, &round, q->w);
+        }
         TRY(round_all(q, path, err));
         TRY(judge_widths(q, path, err));
         if (!(p->kl > 0) || q->report.plan_kl <= p->kl || !(q->report.plan_loss > 0)) break;
@@ -280,7 +327,7 @@ static enum fk_status make(struct quantizer *q, const char *path, struct fk_erro
     }
     if (is_new) {
         TRY(pool_create(&q->pool, device_n_threads(q->device), err));
-        TRY(choose_weights(q, path, err));
+        TRY(choose_weights(q, err));
         if (has_budget(p)) return round_for_budget(q, path, err);
         if (p->plan && plan_is_file(p->plan)) TRY(plan_of_file(p->plan, q->w, q->n, err));
         TRY(round_all(q, path, err));
@@ -318,6 +365,7 @@ static enum fk_status run(struct quantizer *q, const char *in, const char *out, 
 {
     const struct fk_quantize_params *p = q->params;
     struct device_params dp = {.n_threads = p->n_threads};
+    q->out = out;
     q->text = p->text ? p->text : calibration_text;
     q->n_bytes = p->text ? p->n_bytes : calibration_text_bytes;
     q->max_tokens = p->max_tokens ? (size_t)p->max_tokens : DEFAULT_TOKENS;
@@ -347,7 +395,9 @@ enum fk_status quantize_run(const char *in, const char *out, const struct fk_qua
     calibration_destroy(&q.calibration);
     if (q.pool) pool_destroy(&q.pool);
     device_destroy(&q.device);
-    spool_close(&q.spool);
+    /* What was refused would be refused again. */
+    if (spool_close(&q.spool, st != FK_OK && st != FK_EINVAL))
+        notice(&q, "what is done stays beside the target in .resume; the same command goes on from there");
     mem_free(q.w);
     model_close(&q.model);
     return st;

@@ -22,17 +22,55 @@ struct plane_weight {
     const uint8_t *plane[PLANES_N]; /* without codes: as they are */
     int n_planes;   /* that are written */
     int tap, plan;
+    bool is_done;    /* side and codes are what they shall be */
+    size_t i_record; /* in the spool */
     float loss[PLANES_N - 1]; /* as in a head */
 };
 
-/* A file without a name beside the target that holds the codes: it may be larger than memory. */
+/* OUT.resume, that holds the codes while they are made: it may be larger than memory, and stays when the
+ * run is broken off. One run at a time has it. */
 struct spool {
     int fd;
+    char *path;
     uint8_t *data;
     uint64_t bytes;
+    struct spool_head *head;
+    struct spool_record *records; /* [n] */
+    size_t n;
+    size_t n_kept, n_damaged; /* weights that an earlier run had done; whose data are not what it wrote */
+    bool is_foreign;          /* what was there is of another command, or damaged */
+    bool has_work;
 };
-enum fk_status spool_open(struct spool *s, const char *beside, uint64_t bytes, struct fk_error *err);
-void spool_close(struct spool *s);
+
+/* What is known when weights are rounded for a budget, beside their plans and losses. */
+struct spool_round {
+    struct fk_quantize_report report;
+    double kl_per_loss, max_kl;
+    int32_t n_tries;
+};
+
+/* Gives n weights places for side and codes. Where out.resume was made under the same key, sets is_done of
+ * what is in it, and plan and loss of a round that was planned. FK_EBUSY while another run has it. */
+enum fk_status spool_open(struct spool *s, const char *out, const char key[65], struct plane_weight *w,
+                          size_t n, struct fk_error *err);
+/* The round that was planned, NULL before one was. */
+const struct spool_round *spool_round(const struct spool *s);
+/* w's plans and losses from now on; nothing is done. */
+void spool_begin_round(struct spool *s, const struct spool_round *r, struct plane_weight *w);
+/* w is done. */
+void spool_keep(struct spool *s, struct plane_weight *w);
+/* Removes the file, unless it is needed and has something. Whether it was kept. */
+bool spool_close(struct spool *s, bool is_needed);
+
+/* What has to be the same for a run to go on where another was broken off: a hash of the model's bytes,
+ * of the options that codes depend on, of the text and of the kernels. */
+struct quantize_inputs {
+    const struct model *model;
+    const struct fk_quantize_params *params;
+    const char *text, *isa;
+    size_t n_bytes, max_tokens;
+};
+enum fk_status resume_key(const struct quantize_inputs *in, char key[65], struct fk_error *err);
 
 /* Which tensors of g go into planes; the rest is copied. */
 bool plane_weight_wanted(const struct gguf_tensor *t);

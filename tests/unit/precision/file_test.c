@@ -10,7 +10,10 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include "fikr/quantize.h"
 #include "fikr/session.h"
@@ -415,6 +418,148 @@ static void test_check(void **state)
     assert_int_equal(fk_check_planes(source, NULL, NULL, &r, &err), FK_EUNSUPPORTED);
 }
 
+/* Kills its process when the weight after `left` others begins. */
+struct killer {
+    int left, n_rounded;
+    char said[512];
+};
+
+static int kill_at(void *arg, const char *what, unsigned long long done, unsigned long long total)
+{
+    struct killer *k = arg;
+    (void)done, (void)total;
+    if (strcmp(what, "quantizing") != 0) return 0;
+    k->n_rounded++;
+    if (k->left-- == 0) raise(SIGKILL);
+    return 0;
+}
+
+static void hear(void *arg, const char *sentence)
+{
+    struct killer *k = arg;
+    snprintf(k->said, sizeof k->said, "%s", sentence);
+}
+
+static void use_killer(struct fk_quantize_params *p, struct killer *k, int left)
+{
+    *k = (struct killer){.left = left};
+    p->progress = kill_at;
+    p->progress_arg = k;
+    p->notice = hear;
+}
+
+/* A run that kill -9 ends before its n-th weight from now on is rounded; whether it came to that. */
+static bool killed_run(const char *out, const struct fk_quantize_params *params, int left)
+{
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        struct fk_quantize_params p = *params;
+        struct fk_error err = {0};
+        struct killer k;
+        use_killer(&p, &k, left);
+        _exit(fk_quantize(source, out, &p, &err) != FK_OK);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    if (WIFSIGNALED(status)) return WTERMSIG(status) == SIGKILL;
+    assert_int_equal(status, 0);
+    return false;
+}
+
+static void flip(const char *path, long at)
+{
+    FILE *f = fopen(path, "r+b");
+    assert_non_null(f);
+    assert_int_equal(fseek(f, at, at < 0 ? SEEK_END : SEEK_SET), 0);
+    int c = getc(f);
+    assert_true(c != EOF);
+    assert_int_equal(fseek(f, -1, SEEK_CUR), 0);
+    putc(c ^ 4, f);
+    assert_int_equal(fclose(f), 0);
+}
+
+static void assert_same_file(const char *a, const char *b)
+{
+    FILE *x = fopen(a, "rb"), *y = fopen(b, "rb");
+    assert_non_null(x);
+    assert_non_null(y);
+    int c, d;
+    do {
+        c = getc(x);
+        d = getc(y);
+        assert_int_equal(c, d);
+    } while (c != EOF);
+    fclose(x);
+    fclose(y);
+}
+
+static int run_again(const char *out, struct fk_quantize_params p, struct killer *k)
+{
+    struct fk_error err = {0};
+    use_killer(&p, k, -1);
+    must(fk_quantize(source, out, &p, &err), &err);
+    return k->n_rounded;
+}
+
+static void test_resume(void **state)
+{
+    (void)state;
+    char left[80], want[80], other[80];
+    struct fk_quantize_params p;
+    struct fk_quantize_report report;
+    struct killer k;
+    snprintf(left, sizeof left, "%s.resume", part);
+    fk_quantize_default_params(&p);
+    p.n_threads = 2;
+    p.max_tokens = 256;
+    snprintf(want, sizeof want, "%s.want", part);
+    int n = run_again(want, p, &k);
+    unlink(part);
+    /* Killed three times on the way: no weight is rounded twice. */
+    assert_true(killed_run(part, &p, 2));
+    assert_true(killed_run(part, &p, 0));
+    assert_true(killed_run(part, &p, 3));
+    assert_int_equal(access(part, F_OK), -1);
+    assert_int_equal(run_again(part, p, &k), n - 5);
+    assert_non_null(strstr(k.said, "5 of"));
+    assert_same_file(part, want);
+    assert_int_equal(access(left, F_OK), -1);
+    /* A flipped bit in what is done: that weight again. In the head: all of them. */
+    assert_true(killed_run(part, &p, n - 1));
+    struct stat st;
+    assert_int_equal(stat(left, &st), 0);
+    flip(left, st.st_size / 2);
+    assert_int_equal(run_again(part, p, &k), 2);
+    assert_non_null(strstr(k.said, "1 are not as they were written"));
+    assert_same_file(part, want);
+    assert_true(killed_run(part, &p, 4));
+    flip(left, -32 * n - 100);
+    assert_int_equal(run_again(part, p, &k), n);
+    assert_non_null(strstr(k.said, "begins anew"));
+    assert_same_file(part, want);
+    /* Other options: nothing is taken over. */
+    assert_true(killed_run(part, &p, 4));
+    p.max_tokens = 128;
+    assert_int_equal(run_again(part, p, &k), n);
+    assert_non_null(strstr(k.said, "begins anew"));
+    /* A budget: broken off in either round. */
+    snprintf(other, sizeof other, "%s.part", part);
+    p.bpw = 9;
+    p.report = &report;
+    assert_int_equal(run_again(want, p, &k), 2 * n);
+    struct fk_quantize_report whole_report = report;
+    assert_true(killed_run(part, &p, n - 1));
+    assert_true(killed_run(part, &p, 3));
+    memset(&report, 0, sizeof report);
+    assert_int_equal(run_again(part, p, &k), n - 2);
+    assert_non_null(strstr(k.said, "and the plan"));
+    assert_same_file(part, want);
+    assert_memory_equal(&report, &whole_report, sizeof report);
+    assert_int_equal(access(other, F_OK), -1);
+    unlink(want);
+}
+
 static void test_refusals(void **state)
 {
     (void)state;
@@ -438,7 +583,7 @@ int main(void)
         cmocka_unit_test(test_higher_planes_are_not_read), cmocka_unit_test(test_hostile_heads),
         cmocka_unit_test(test_plan), cmocka_unit_test(test_imatrix), cmocka_unit_test(test_strip),
         cmocka_unit_test(test_plan_of_a_file), cmocka_unit_test(test_check),
-        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_resume), cmocka_unit_test(test_refusals),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
