@@ -33,6 +33,7 @@ struct judge {
     struct output save;
     struct base_reader base;
     double sum, sum_squares, kl_sum, seconds;
+    double *window_sums; /* [n_windows], of negative log likelihoods */
     float *kl;          /* [n_windows * n_rows] */
     size_t n_tokens, n_agree;
 };
@@ -93,8 +94,9 @@ static enum fk_status prepare(struct judge *j, struct fk_error *err)
     j->logits = mem_alloc(bytes, MEM_CLI);
     j->log_p = mem_array(j->n_vocab, sizeof *j->log_p, MEM_CLI);
     j->record = mem_alloc(base_record_bytes(&h), MEM_CLI);
+    j->window_sums = mem_array(j->n_windows, sizeof *j->window_sums, MEM_CLI);
     if (a->kl_base) j->kl = mem_array(j->n_windows * j->n_rows, sizeof *j->kl, MEM_CLI);
-    if (!j->logits || !j->log_p || !j->record || (a->kl_base && !j->kl))
+    if (!j->logits || !j->log_p || !j->record || !j->window_sums || (a->kl_base && !j->kl))
         return fail_nomem(err, bytes, "the logits of a window");
     if (a->kl_base) TRY(base_open(&j->base, a->kl_base, &h, err));
     if (a->save_logits) {
@@ -141,10 +143,12 @@ static enum fk_status judge_windows(struct judge *j, struct fk_error *err)
             st = fail(err, FK_ECANCELLED, "interrupted after %zu of %zu windows", w, j->n_windows);
             break;
         }
+        const double before = j->sum;
         st = fk_session_eval(j->session, ids, j->n_ctx - 1, j->first, 0, j->logits, err);
         for (size_t i = 0; i < j->n_rows && !st; i++)
             st = judge_row(j, j->logits + i * j->n_vocab, ids[j->first + i + 1],
                            w * j->n_ctx + j->first + i, err);
+        j->window_sums[w] = j->sum - before;
     }
     bar_fini(&bar);
     j->seconds = clock_seconds() - begun;
@@ -155,6 +159,18 @@ static int by_size(const void *a, const void *b)
 {
     float x = *(const float *)a, y = *(const float *)b;
     return (x > y) - (x < y);
+}
+
+/* The mean of each window, for comparisons window by window: what two runs share cancels out. */
+static json_t *windows_nll(const struct judge *j)
+{
+    json_t *list = json_array();
+    for (size_t w = 0; list && w < j->n_windows; w++)
+        if (json_array_append_new(list, json_num(j->window_sums[w] / (double)j->n_rows))) {
+            json_decref(list);
+            list = NULL;
+        }
+    return list;
 }
 
 static int report(struct judge *j)
@@ -189,6 +205,7 @@ static int report(struct judge *j)
               json_put(o, "windows", json_count(j->n_windows)) &&
               json_put(o, "ctx", json_count(j->n_ctx)) &&
               json_put(o, "seconds", json_num(j->seconds)) &&
+              json_put(o, "windows_nll", windows_nll(j)) &&
               (!j->kl || (json_put(o, "kl_mean", json_num(kl_mean)) &&
                           json_put(o, "kl_error", json_num(kl_error)) &&
                           json_put(o, "kl_p99", json_num(kl_p99)) &&
@@ -239,6 +256,7 @@ int cmd_perplexity(const struct args *a)
     mem_free(j.logits);
     mem_free(j.log_p);
     mem_free(j.record);
+    mem_free(j.window_sums);
     mem_free(j.kl);
     opened_close(&o);
     return code;

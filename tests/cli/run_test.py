@@ -98,6 +98,8 @@ class Tiny(Case):
         n = len(self.ids(TEXT.encode())) // 32
         self.assertEqual((doc["windows"], doc["tokens"]), (n, n * 15))
         self.assertAlmostEqual(doc["ppl"], math.exp(doc["nll"]), delta=doc["ppl"] * 1e-9)
+        self.assertEqual(len(doc["windows_nll"]), n)
+        self.assertAlmostEqual(sum(doc["windows_nll"]) / n, doc["nll"], delta=1e-9)
         again = self.json(*args, "--kl-base", base)
         self.assertEqual((again["ppl"], again["top1_agreement"]), (doc["ppl"], 1))
         self.assertLess(again["kl_mean"], 1e-6)
