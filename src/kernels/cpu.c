@@ -33,6 +33,7 @@ static bool may_use_tiles(void)
 uint32_t cpu_detect(void)
 {
     uint32_t a, b, c, d, c1, b7, c7, d7, a71, flags = 0;
+    if (__get_cpuid(0, &a, &b, &c, &d) && b == signature_INTEL_ebx) flags |= CPU_AHEAD;
     if (!__get_cpuid(1, &a, &b, &c1, &d)) return 0;
     if (!(c1 & bit_OSXSAVE) || !(c1 & bit_AVX)) return 0;
     if (!__get_cpuid_count(7, 0, &a, &b7, &c7, &d7)) return 0;
@@ -96,7 +97,7 @@ bool cpu_mask_by_name(const char *name, uint32_t detected, uint32_t *flags)
 {
     for (int i = 0; i < N_MASKS; i++)
         if (!strcmp(masks[i].name, name)) {
-            *flags = masks[i].flags & detected;
+            *flags = (masks[i].flags | CPU_AHEAD) & detected;
             return true;
         }
     return false;

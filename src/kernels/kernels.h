@@ -162,6 +162,8 @@ enum cpu_flag {
     CPU_NEON = 1 << 4,       /* AArch64 baseline */
     CPU_DOTPROD = 1 << 5,
     CPU_I8MM = 1 << 6,
+    CPU_AHEAD = 1 << 8,      /* no instruction: an Intel, whose loops stream faster when they ask early
+                                (x86/stream.h); no name, and no mask takes it away */
 };
 uint32_t cpu_detect(void);
 /* Masks downwards: "ref", "avx2", "avx512", "avx512vnni", "avx512bf16", "amx", "neon", "dotprod",

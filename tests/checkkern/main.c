@@ -199,7 +199,7 @@ int main(int argc, char **argv)
         else if (!strcmp(argv[i], "--mask") && i + 1 < argc) mask = argv[++i];
         else prefix = argv[i];
     }
-    uint32_t has = cpu_detect(), flags = has, whole = 0;
+    uint32_t has = cpu_detect() | CPU_AHEAD, flags = has, whole = 0; /* ahead of its lines any CPU may ask */
     if (mask && (!cpu_mask_by_name(mask, ~0u, &whole) || !cpu_mask_by_name(mask, has, &flags))) {
         printf("no mask is called '%s'\n", mask);
         return 2;

@@ -14,6 +14,7 @@
  * once per 4 tokens. */
 #include "src/kernels/x86/ahead.h"
 #include "src/kernels/x86/narrow.h"
+#include "src/kernels/x86/stream.h"
 #include "src/tensor/blocks.h"
 
 enum { CHUNK = 64, TOKENS = 4, ROWS = 8 };
@@ -200,7 +201,7 @@ INLINE __m256 dot_tail(struct type t, const uint8_t *w, size_t n_readable, const
 
 /* y[r] = sum_c W[r,c] x[c];  n_pairs (a constant) pairs of blocks are the row's tail */
 INLINE void mul_rows(struct type t, const uint8_t *w, size_t w_row_bytes, int64_t n_rows, int64_t k,
-                     const void *x, float *y, const int n_pairs)
+                     const void *x, float *y, bool ahead, const int n_pairs)
 {
     const __m256 all = _mm256_castsi256_ps(_mm256_set1_epi32(-1));
     int64_t n_blocks = k / 32, whole = n_blocks / 8 * 8, rest = n_blocks - whole;
@@ -217,14 +218,16 @@ INLINE void mul_rows(struct type t, const uint8_t *w, size_t w_row_bytes, int64_
                 total += add_lanes_tree(lanes);
                 lanes = _mm256_setzero_ps();
             }
-            lanes = dot_pairs(t, w + at + (size_t)b * (size_t)t.block_bytes, act_at(x, k, b), lanes,
-                              4, all);
+            const uint8_t *p = w + at + (size_t)b * (size_t)t.block_bytes;
+            if (ahead) stream_ahead(p, 8 * (size_t)t.block_bytes);
+            lanes = dot_pairs(t, p, act_at(x, k, b), lanes, 4, all);
         }
         if (n_pairs) {
             if (whole && whole % CHUNK == 0) {
                 total += add_lanes_tree(lanes);
                 lanes = _mm256_setzero_ps();
             }
+            if (ahead) stream_ahead(w + at + tail_at, 2 * (size_t)(n_pairs * t.block_bytes));
             lanes = dot_tail(t, w + at + tail_at, end - at - tail_at, &z, rest, lanes, n_pairs);
         }
         y[r] = total + add_lanes_tree(lanes);
@@ -232,14 +235,14 @@ INLINE void mul_rows(struct type t, const uint8_t *w, size_t w_row_bytes, int64_
 }
 
 INLINE void mul_one(struct type t, const uint8_t *w, size_t w_row_bytes, int64_t n_rows, int64_t k,
-                    const void *x, float *y)
+                    const void *x, float *y, bool ahead)
 {
     switch ((k / 32 % 8 + 1) / 2) {
-    case 0: mul_rows(t, w, w_row_bytes, n_rows, k, x, y, 0); break;
-    case 1: mul_rows(t, w, w_row_bytes, n_rows, k, x, y, 1); break;
-    case 2: mul_rows(t, w, w_row_bytes, n_rows, k, x, y, 2); break;
-    case 3: mul_rows(t, w, w_row_bytes, n_rows, k, x, y, 3); break;
-    default: mul_rows(t, w, w_row_bytes, n_rows, k, x, y, 4); break;
+    case 0: mul_rows(t, w, w_row_bytes, n_rows, k, x, y, ahead, 0); break;
+    case 1: mul_rows(t, w, w_row_bytes, n_rows, k, x, y, ahead, 1); break;
+    case 2: mul_rows(t, w, w_row_bytes, n_rows, k, x, y, ahead, 2); break;
+    case 3: mul_rows(t, w, w_row_bytes, n_rows, k, x, y, ahead, 3); break;
+    default: mul_rows(t, w, w_row_bytes, n_rows, k, x, y, ahead, 4); break;
     }
 }
 
@@ -364,13 +367,9 @@ INLINE void mul_tile(struct type t, const struct tile *tile, struct ahead *ahead
     TOKENS_OF(1)
 }
 
-INLINE void mul(struct type t, const void *w, size_t w_row_bytes, int64_t n_rows, int64_t k,
-                const void *x, size_t x_row_bytes, int64_t n_x, float *y, size_t y_stride)
+INLINE void mul_tiles(struct type t, const void *w, size_t w_row_bytes, int64_t n_rows, int64_t k,
+                      const void *x, size_t x_row_bytes, int64_t n_x, float *y, size_t y_stride)
 {
-    if (n_x == 1) {
-        mul_one(t, w, w_row_bytes, n_rows, k, x, y);
-        return;
-    }
     struct tile tile;
     int64_t n_blocks = k / 32;
     for (int64_t r = 0; r < n_rows; r += ROWS) {
@@ -391,12 +390,25 @@ INLINE void mul(struct type t, const void *w, size_t w_row_bytes, int64_t n_rows
 }
 
 #define TYPE(name, offset, adds, has_m)                                                            \
-    void mul_##name##_avx2(const void *w, size_t w_row_bytes, int64_t n_rows, int64_t k,           \
-                           const void *x, size_t x_row_bytes, int64_t n_x, float *y,               \
-                           size_t y_stride)                                                        \
+    static void some_##name(const void *w, size_t w_row_bytes, int64_t n_rows, int64_t k,          \
+                            const void *x, size_t x_row_bytes, int64_t n_x, float *y,              \
+                            size_t y_stride, bool ahead)                                           \
     {                                                                                              \
         struct type t = {load_##name, sizeof(struct block_##name), offset, adds, has_m};           \
-        mul(t, w, w_row_bytes, n_rows, k, x, x_row_bytes, n_x, y, y_stride);                       \
+        if (n_x == 1)                                                                              \
+            mul_one(t, w, w_row_bytes, n_rows, k, x, y, ahead);                                    \
+        else                                                                                       \
+            mul_tiles(t, w, w_row_bytes, n_rows, k, x, x_row_bytes, n_x, y, y_stride);             \
+    }                                                                                              \
+    VARIANTS(name, avx2, false)                                                                    \
+    VARIANTS(name, avx2_ahead, true)
+
+#define VARIANTS(name, isa, ahead)                                                                 \
+    void mul_##name##_##isa(const void *w, size_t w_row_bytes, int64_t n_rows, int64_t k,          \
+                            const void *x, size_t x_row_bytes, int64_t n_x, float *y,              \
+                            size_t y_stride)                                                       \
+    {                                                                                              \
+        some_##name(w, w_row_bytes, n_rows, k, x, x_row_bytes, n_x, y, y_stride, ahead);           \
     }
 TYPE(q4_0, 8, 8, false)
 TYPE(q4_1, 0, 8, true)

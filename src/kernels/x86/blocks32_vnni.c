@@ -13,6 +13,7 @@
  * so that each 128-bit lane belongs to one block. 16 blocks share one conversion, scaling and fma:
  * about 3.5 vector operations per block.
  * Several tokens: tiles32_vnni.c. */
+#include "src/kernels/x86/stream.h"
 #include "src/kernels/x86/tiles.h"
 #include "src/kernels/x86/wide.h"
 #include "src/tensor/blocks.h"
@@ -243,7 +244,7 @@ INLINE __m512 dot_tail(struct type t, const uint8_t *w, size_t n_readable, const
 
 /* y[r] = sum_c W[r,c] x[c];  n_groups (a constant) groups of four blocks are the row's tail */
 INLINE void mul_rows(struct type t, const uint8_t *w, size_t w_row_bytes, int64_t n_rows, int64_t k,
-                     const void *x, float *y, const int n_groups)
+                     const void *x, float *y, bool ahead, const int n_groups)
 {
     int64_t n_blocks = k / 32, whole = n_blocks / 16 * 16, rest = n_blocks - whole;
     size_t tail_at = (size_t)whole * (size_t)t.block_bytes;
@@ -260,6 +261,7 @@ INLINE void mul_rows(struct type t, const uint8_t *w, size_t w_row_bytes, int64_
                 lanes = _mm512_setzero_ps();
             }
             const uint8_t *p = w + at + (size_t)b * (size_t)t.block_bytes;
+            if (ahead) stream_ahead(p, 16 * (size_t)t.block_bytes);
             lanes = dot_groups(t, p, act_at(x, k, b), lanes, 4, 0xffff);
         }
         if (n_groups) {
@@ -267,6 +269,7 @@ INLINE void mul_rows(struct type t, const uint8_t *w, size_t w_row_bytes, int64_
                 total += add_lanes_tree(lanes);
                 lanes = _mm512_setzero_ps();
             }
+            if (ahead) stream_ahead(w + at + tail_at, 4 * (size_t)(n_groups * t.block_bytes));
             lanes = dot_tail(t, w + at + tail_at, end - at - tail_at, &z, rest, lanes, n_groups);
         }
         y[r] = total + add_lanes_tree(lanes);
@@ -274,25 +277,34 @@ INLINE void mul_rows(struct type t, const uint8_t *w, size_t w_row_bytes, int64_
 }
 
 INLINE void mul_one(struct type t, const uint8_t *w, size_t w_row_bytes, int64_t n_rows, int64_t k,
-                    const void *x, float *y)
+                    const void *x, float *y, bool ahead)
 {
     switch ((k / 32 % 16 + 3) / 4) {
-    case 0: mul_rows(t, w, w_row_bytes, n_rows, k, x, y, 0); break;
-    case 1: mul_rows(t, w, w_row_bytes, n_rows, k, x, y, 1); break;
-    case 2: mul_rows(t, w, w_row_bytes, n_rows, k, x, y, 2); break;
-    case 3: mul_rows(t, w, w_row_bytes, n_rows, k, x, y, 3); break;
-    default: mul_rows(t, w, w_row_bytes, n_rows, k, x, y, 4); break;
+    case 0: mul_rows(t, w, w_row_bytes, n_rows, k, x, y, ahead, 0); break;
+    case 1: mul_rows(t, w, w_row_bytes, n_rows, k, x, y, ahead, 1); break;
+    case 2: mul_rows(t, w, w_row_bytes, n_rows, k, x, y, ahead, 2); break;
+    case 3: mul_rows(t, w, w_row_bytes, n_rows, k, x, y, ahead, 3); break;
+    default: mul_rows(t, w, w_row_bytes, n_rows, k, x, y, ahead, 4); break;
     }
 }
 
 #define TYPE(name, offset, has_m)                                                                  \
-    void mul_##name##_vnni(const void *w, size_t w_row_bytes, int64_t n_rows, int64_t k,           \
-                           const void *x, size_t x_row_bytes, int64_t n_x, float *y,               \
-                           size_t y_stride)                                                        \
+    static void one_##name(const uint8_t *w, size_t w_row_bytes, int64_t n_rows, int64_t k,        \
+                           const void *x, float *y, bool ahead)                                    \
     {                                                                                              \
         struct type t = {load_##name, sizeof(struct block_##name), offset, has_m};                 \
+        mul_one(t, w, w_row_bytes, n_rows, k, x, y, ahead);                                        \
+    }                                                                                              \
+    VARIANTS(name, vnni, false)                                                                    \
+    VARIANTS(name, vnni_ahead, true)
+
+#define VARIANTS(name, isa, ahead)                                                                 \
+    void mul_##name##_##isa(const void *w, size_t w_row_bytes, int64_t n_rows, int64_t k,          \
+                            const void *x, size_t x_row_bytes, int64_t n_x, float *y,              \
+                            size_t y_stride)                                                       \
+    {                                                                                              \
         if (n_x == 1)                                                                              \
-            mul_one(t, w, w_row_bytes, n_rows, k, x, y);                                           \
+            one_##name(w, w_row_bytes, n_rows, k, x, y, ahead);                                    \
         else                                                                                       \
             tiles_##name##_vnni(w, w_row_bytes, n_rows, k, x, x_row_bytes, n_x, y, y_stride);      \
     }
