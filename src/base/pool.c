@@ -48,6 +48,8 @@ struct pool {
     _Alignas(64) pool_fn fn;
     void *arg;
     int64_t first; /* chunk that index 0 stands for */
+    _Atomic(pool_idle_fn) idle;
+    void *idle_arg; /* written before idle is */
     int n_threads, n_started;
     struct worker *workers;
     struct lane *lanes; /* [n_threads] */
@@ -103,15 +105,22 @@ static void take_chunks(struct pool *p, int worker)
     }
 }
 
+static void idle(struct pool *p, int worker, unsigned turn)
+{
+    pool_idle_fn fn = atomic_load_explicit(&p->idle, memory_order_acquire);
+    if (fn) fn(p->idle_arg, worker, turn);
+    relax();
+}
+
 /* Returns once there is work (true) or the pool ends: spins, then sleeps. */
-static bool await_work(struct pool *p)
+static bool await_work(struct pool *p, int worker)
 {
     double until = 0;
     for (unsigned n = 1;; n++) {
         uint32_t seen = atomic_load(&p->epoch);
         if (has_work(p)) return true;
         if (atomic_load(&p->stop)) return false;
-        relax();
+        idle(p, worker, n - 1);
         if (n % 64) continue;
         double t = clock_seconds();
         if (until == 0) until = t + SPIN_SECONDS;
@@ -126,7 +135,7 @@ static bool await_work(struct pool *p)
 static void *worker_main(void *arg)
 {
     struct worker *w = arg;
-    while (await_work(w->pool)) take_chunks(w->pool, w->index);
+    while (await_work(w->pool, w->index)) take_chunks(w->pool, w->index);
     return NULL;
 }
 
@@ -149,12 +158,13 @@ void pool_run(struct pool *p, pool_fn fn, void *arg, int64_t n_chunks)
         atomic_store_explicit(&p->n_done, 0, memory_order_relaxed);
         for (int64_t i = 0, t = p->n_threads; i < t; i++)
             atomic_store(&p->lanes[i].state,
-                         (uint64_t)(n * (i + 1) / t) << 32 | (uint64_t)(n * i / t));
+                         (uint64_t)pool_first_chunk(n, (int)i + 1, (int)t) << 32 |
+                             (uint64_t)pool_first_chunk(n, (int)i, (int)t));
         announce(p);
         take_chunks(p, 0);
         /* With more threads than cores a spinning caller would keep a worker from finishing. */
         for (unsigned i = 1; atomic_load_explicit(&p->n_done, memory_order_acquire) < n; i++) {
-            relax();
+            idle(p, 0, i - 1);
             if (i % 1024 == 0) sched_yield();
         }
     }
@@ -202,6 +212,12 @@ void pool_destroy(struct pool **pp)
     mem_free(p->workers);
     mem_free(p);
     *pp = NULL;
+}
+
+void pool_set_idle(struct pool *p, pool_idle_fn fn, void *arg)
+{
+    p->idle_arg = arg;
+    atomic_store_explicit(&p->idle, fn, memory_order_release);
 }
 
 int pool_n_threads(const struct pool *p)

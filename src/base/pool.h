@@ -21,6 +21,18 @@ int pool_n_threads(const struct pool *p);
  * fails. Not re-entrant. */
 void pool_run(struct pool *p, pool_fn fn, void *arg, int64_t n_chunks);
 
+/* The chunk that a worker begins a job of n_chunks with. */
+static inline int64_t pool_first_chunk(int64_t n_chunks, int worker, int n_threads)
+{
+    return n_chunks * worker / n_threads;
+}
+
+/* What a thread that has run out of chunks does until the next job (a worker) or until the last chunk is
+ * done (the caller): fn(arg, worker, turn), turn 0, 1, 2 ... It must be short, and ready to be called at any
+ * time. To be set once, before the first job. */
+typedef void (*pool_idle_fn)(void *arg, int worker, unsigned turn);
+void pool_set_idle(struct pool *p, pool_idle_fn fn, void *arg);
+
 /* Usable cores (affinity respected), at least 1. */
 int pool_n_cores(void);
 

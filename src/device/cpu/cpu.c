@@ -13,6 +13,7 @@ static void destroy(struct device *d)
 {
     struct cpu *c = (struct cpu *)d;
     if (c->pool) pool_destroy(&c->pool);
+    cpu_ahead_destroy(c);
     cpu_rope_fini(c);
     arena_fini(&c->scratch);
     mem_free(c);
@@ -66,6 +67,7 @@ enum fk_status device_cpu_create(struct device **out, const struct device_params
     kernels_select(&c->k, flags, is_named);
     c->fetch_experts = p->fetch_experts;
     enum fk_status st = pool_create(&c->pool, n_threads, err);
+    if (st == FK_OK) st = cpu_ahead_create(c, err);
     if (st != FK_OK) {
         destroy(&c->base);
         return st;

@@ -25,11 +25,15 @@ struct rope_table {
     uint64_t last_used;
 };
 
+/* Where in memory the worker of each thread begins in the weights of an op (cpu_ahead.c). */
+struct cpu_ahead;
+
 struct cpu {
     struct device base; /* first: a struct device * is a struct cpu * */
     struct pool *pool;
     struct kernels k;
     bool fetch_experts;
+    struct cpu_ahead *ahead;
     struct arena scratch; /* emptied at the start of every op that uses it */
     struct rope_table ropes[ROPE_TABLES];
     uint64_t rope_clock;
@@ -81,6 +85,20 @@ enum fk_status cpu_best(struct cpu *c, const struct op_call *call, const struct 
  * all rows that share the job. */
 int64_t cpu_rows_per_chunk(const struct cpu *c, uint64_t total_bytes, uint64_t row_bytes,
                            int64_t n_x);
+
+/* What threads fetch while they wait (cpu_ahead.c). A place is the first byte of weights that a chunk
+ * reads; NULL: nothing is fetched. */
+typedef const uint8_t *(*cpu_place_fn)(const void *arg, int64_t chunk);
+enum fk_status cpu_ahead_create(struct cpu *c, struct fk_error *err);
+void cpu_ahead_destroy(struct cpu *c);
+/* An op that reads weights is about to run: what followed it in the last step is what to fetch from now on.
+ * key tells it from the others of a step; place (NULL: changes from step to step) is remembered for the op
+ * before it. */
+void cpu_ahead_here(struct cpu *c, const void *key, cpu_place_fn place, const void *arg, int64_t n_chunks);
+/* What to fetch is known: the chunks of the next job. */
+void cpu_ahead_next(struct cpu *c, cpu_place_fn place, const void *arg, int64_t n_chunks);
+/* The op has run: the caller, who is going on to other things, asks for its first lines of the next. */
+void cpu_ahead_fetch(struct cpu *c);
 
 #define CPU_OP(name)                                                                               \
     enum fk_status cpu_##name(struct device *d, const struct op_call *call, struct fk_error *err)

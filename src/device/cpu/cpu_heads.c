@@ -20,6 +20,12 @@ static const uint8_t *head_data(const struct tensor *w, int64_t head, int64_t ro
     return (const uint8_t *)w->data + (size_t)head * w->mat_bytes + (size_t)row * w->row_bytes;
 }
 
+static const uint8_t *place(const void *arg, int64_t chunk)
+{
+    const struct heads_job *j = arg;
+    return head_data(j->w, chunk / j->chunks_per_head, chunk % j->chunks_per_head * j->rows_per_chunk);
+}
+
 /* out[t, h*R + r] = sum_c w[h][r,c] x[t, h*C + c] */
 static void plain_chunk(void *arg, int64_t chunk, int worker)
 {
@@ -75,13 +81,17 @@ CPU_OP(matmul_heads)
         j.rows = cpu_scratch(c, (size_t)d->n_threads * (size_t)w->n_cols, sizeof(float), &st, err);
         if (!j.rows) return st;
         j.chunks_per_head = (n_x + TOKENS_PER_BLOCK - 1) / TOKENS_PER_BLOCK;
+        cpu_ahead_here(c, w->data, place, &j, n_heads * j.chunks_per_head);
         cpu_run(c, transposed_chunk, &j, n_heads * j.chunks_per_head, work);
+        cpu_ahead_fetch(c);
         return FK_OK;
     }
     TRY(cpu_encode(c, j.wk.act, x, w->n_cols, n_heads, &j.e, err));
     j.rows_per_chunk = cpu_rows_per_chunk(c, (uint64_t)(n_heads * w->n_rows) * w->row_bytes,
                                           w->row_bytes, n_x);
     j.chunks_per_head = (w->n_rows + j.rows_per_chunk - 1) / j.rows_per_chunk;
+    cpu_ahead_here(c, w->data, place, &j, n_heads * j.chunks_per_head);
     cpu_run(c, plain_chunk, &j, n_heads * j.chunks_per_head, work);
+    cpu_ahead_fetch(c);
     return FK_OK;
 }

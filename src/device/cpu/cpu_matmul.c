@@ -122,14 +122,32 @@ static void add_bias(const struct part *p, int64_t row, int64_t n_rows, int64_t 
     }
 }
 
+/* The part whose rows a row chunk has; *first: its chunk in the group's numbering. */
+static const struct part *part_of(const struct matmul_job *j, int64_t row_chunk, int64_t *first)
+{
+    const struct part *p = j->part;
+    *first = 0;
+    while (row_chunk >= p->chunk_end) *first = p++->chunk_end;
+    return p;
+}
+
+static const uint8_t *place(const void *arg, int64_t chunk)
+{
+    const struct matmul_job *j = arg;
+    if (!j->part[0].chunk_end) return NULL;
+    int64_t row_chunk = chunk / j->n_groups, first;
+    const struct part *p = part_of(j, row_chunk, &first);
+    if (p->w->dtype == DT_PLANES) return NULL;
+    return (const uint8_t *)p->w->data + (size_t)((row_chunk - first) * p->rows_per_chunk) * p->w->row_bytes;
+}
+
 static void matmul_chunk(void *arg, int64_t chunk, int worker)
 {
     const struct matmul_job *j = arg;
     (void)worker;
-    int64_t group = chunk % j->n_groups, first = 0;
+    int64_t group = chunk % j->n_groups, first;
     chunk /= j->n_groups;
-    const struct part *p = j->part;
-    while (chunk >= p->chunk_end) first = p++->chunk_end;
+    const struct part *p = part_of(j, chunk, &first);
     int64_t row = (chunk - first) * p->rows_per_chunk, n_rows = p->w->n_rows - row;
     if (n_rows > p->rows_per_chunk) n_rows = p->rows_per_chunk;
     int64_t t0 = j->n_x * group / j->n_groups, n_x = j->n_x * (group + 1) / j->n_groups - t0;
@@ -175,6 +193,9 @@ CPU_OP(matmul)
         if (j.n_groups > j.n_x / 16) j.n_groups = j.n_x / 16;
     }
     int64_t work = total < CPU_SERIAL_WORK ? (int64_t)total * j.n_x : CPU_SERIAL_WORK;
-    cpu_run(c, matmul_chunk, &j, n_chunks * j.n_groups, work);
+    n_chunks *= j.n_groups;
+    cpu_ahead_here(c, call->w[0]->data, place, &j, n_chunks);
+    cpu_run(c, matmul_chunk, &j, n_chunks, work);
+    cpu_ahead_fetch(c);
     return call->n_best ? cpu_best(c, call, &j.part[0].x, err) : FK_OK;
 }

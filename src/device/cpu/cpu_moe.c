@@ -28,7 +28,9 @@ struct moe_job {
     struct cpu *cpu;
     const struct op_call *call;
     struct group *groups;
-    int64_t n_groups, n_pairs, n_chunks, rows_per_chunk, chunks_per_group;
+    int64_t n_groups, n_pairs, n_chunks;
+    const struct tensor *first; /* matrix of the pass: its chunks, of all groups */
+    int64_t rows_per_chunk, chunks_per_group;
     int32_t *token_of; /* [n_pairs] */
     int32_t *pair_of;  /* [n_tokens * n_used] */
     struct stage gate, up, down;
@@ -136,6 +138,15 @@ static void mul_stage(const struct moe_job *j, const struct stage *s, int64_t ch
         mul_rows(j, s, g->expert, row, n_rows, s->x, 1, y + p * s->w->n_rows);
 }
 
+static const uint8_t *place(const void *arg, int64_t chunk)
+{
+    const struct moe_job *j = arg;
+    const struct tensor *w = j->first;
+    if (w->dtype == DT_PLANES) return NULL;
+    return (const uint8_t *)w->data + (size_t)j->groups[chunk / j->chunks_per_group].expert * w->mat_bytes +
+           (size_t)(chunk % j->chunks_per_group * j->rows_per_chunk) * w->row_bytes;
+}
+
 static void gate_up_chunk(void *arg, int64_t chunk, int worker)
 {
     const struct moe_job *j = arg;
@@ -188,14 +199,15 @@ static void combine_chunk(void *arg, int64_t chunk, int worker)
         combine_row(j->cpu, j->call, t, j->down.y, j->pair_of + t * j->call->in[1]->n_cols);
 }
 
-/* Splits the rows of a stage's matrices, for all groups alike. Returns the number of chunks. */
-static int64_t plan_rows(struct moe_job *j, const struct tensor *w, int64_t n_stages)
+/* Splits the rows of a stage's matrices, for all groups alike. */
+static void plan_rows(struct moe_job *j, const struct tensor *w, int64_t n_stages)
 {
+    j->first = w;
     uint64_t total = (uint64_t)(j->n_groups * w->n_rows * n_stages) * w->row_bytes;
     j->rows_per_chunk = cpu_rows_per_chunk(j->cpu, total, w->row_bytes * (uint64_t)n_stages,
                                            (j->n_pairs + j->n_groups - 1) / j->n_groups);
     j->chunks_per_group = (w->n_rows + j->rows_per_chunk - 1) / j->rows_per_chunk;
-    return j->n_groups * j->chunks_per_group;
+    j->n_chunks = j->n_groups * j->chunks_per_group;
 }
 
 static enum fk_status reserve(struct moe_job *j, struct fk_error *err)
@@ -252,6 +264,8 @@ CPU_OP(experts)
     TRY(cpu_weight_kernels(c, j.down.w, &j.down.wk, err));
     TRY(group_pairs(&j, err));
     if (c->fetch_experts) fetch_experts(&j);
+    plan_rows(&j, j.gate.w, 2);
+    cpu_ahead_next(c, place, &j, j.n_chunks);
     TRY(encode_pairs(&j, &j.gate, err));
     if (j.up.wk.act == j.gate.wk.act) {
         j.up.x = j.gate.x;
@@ -260,11 +274,17 @@ CPU_OP(experts)
         TRY(encode_pairs(&j, &j.up, err));
     }
     TRY(reserve(&j, err));
+    struct moe_job down = j;
+    plan_rows(&down, j.down.w, 1);
     int64_t work = j.n_pairs * j.gate.w->n_rows;
-    cpu_run(c, gate_up_chunk, &j, plan_rows(&j, j.gate.w, 2), work * j.gate.w->n_cols);
+    cpu_ahead_here(c, j.gate.w->data, NULL, NULL, 0);
+    cpu_ahead_next(c, place, &down, down.n_chunks);
+    cpu_run(c, gate_up_chunk, &j, j.n_chunks, work * j.gate.w->n_cols);
     j.n_chunks = j.n_pairs < most ? j.n_pairs : most;
     cpu_run(c, glu_chunk, &j, j.n_chunks, work * 4);
-    cpu_run(c, down_chunk, &j, plan_rows(&j, j.down.w, 1), work * j.down.w->n_rows);
+    cpu_ahead_here(c, j.down.w->data, NULL, NULL, 0);
+    cpu_run(c, down_chunk, &down, down.n_chunks, work * j.down.w->n_rows);
+    cpu_ahead_fetch(c);
     j.n_chunks = n_tokens < most ? n_tokens : most;
     cpu_run(c, combine_chunk, &j, j.n_chunks, j.n_pairs * j.down.w->n_rows);
     return FK_OK;

@@ -39,6 +39,43 @@ static void every_chunk_once(void **state)
     }
 }
 
+static _Atomic unsigned n_idle[3], idle_turn[3];
+
+static void idle(void *arg, int worker, unsigned turn)
+{
+    assert_ptr_equal(arg, &hits);
+    assert_in_range(worker, 0, 2);
+    atomic_fetch_add(&n_idle[worker], 1);
+    if (turn == 0) idle_turn[worker] = 1;
+    else assert_true(idle_turn[worker]);
+}
+
+static void slow_last(void *arg, int64_t chunk, int worker)
+{
+    (void)arg, (void)worker;
+    if (chunk == 2) usleep(2000);
+}
+
+static void waits_with_something_to_do(void **state)
+{
+    (void)state;
+    struct pool *p;
+    assert_int_equal(pool_create(&p, 3, NULL), FK_OK);
+    pool_set_idle(p, idle, &hits);
+    for (int i = 0; i < 200 && !(n_idle[0] && n_idle[1] && n_idle[2]); i++) pool_run(p, slow_last, NULL, 3);
+    for (int i = 0; i < 3; i++) assert_true(n_idle[i]);
+    pool_destroy(&p);
+}
+
+static void first_chunks(void **state)
+{
+    (void)state;
+    assert_int_equal(pool_first_chunk(10, 0, 4), 0);
+    assert_int_equal(pool_first_chunk(10, 3, 4), 7);
+    assert_int_equal(pool_first_chunk(10, 4, 4), 10);
+    assert_int_equal(pool_first_chunk(0, 3, 4), 0);
+}
+
 static void refuses_nonsense(void **state)
 {
     (void)state;
@@ -73,6 +110,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_chunk_once),
+        cmocka_unit_test(waits_with_something_to_do), cmocka_unit_test(first_chunks),
         cmocka_unit_test(refuses_nonsense),
         cmocka_unit_test(random_numbers),
     };
