@@ -8,6 +8,7 @@
 #include <immintrin.h>
 #include <string.h>
 #include "src/kernels/variants.h"
+#include "src/kernels/x86/stream.h"
 
 struct luts {
     __m256i level, leaf_class, step6, step8;
@@ -138,6 +139,7 @@ INLINE void mul_group(const struct planes *p, int i, const struct luts *t, int64
     UNROLL for (int k = 0; k < n_t; k++) acc[k][0] = acc[k][1] = _mm256_setzero_ps();
     for (int64_t b = 0; b < p->n_blocks; b++) {
         size_t at = (size_t)(group * p->n_blocks + b);
+        if (n_t == 1) planes_ahead(p, i, at);
         __m128i s8 = _mm_loadl_epi64((const __m128i *)(const void *)(p->scales + 8 * at));
         s8 = _mm_unpacklo_epi8(s8, s8);
         UNROLL for (int h = 0; h < 2; h++) {
