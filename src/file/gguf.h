@@ -7,6 +7,7 @@
 #define FILE_GGUF_H
 #include <stdbool.h>
 #include "fikr/status.h"
+#include "src/file/le.h"
 #include "src/tensor/tensor.h"
 
 struct gguf;
@@ -72,6 +73,23 @@ bool gguf_item_f64(const struct gguf_kv *kv, uint64_t i, double *out);
 /* O(1). kv must be one of g's own (gguf_find, gguf_kv_at). */
 bool gguf_item_str(const struct gguf *g, const struct gguf_kv *kv, uint64_t i,
                    struct gguf_str *out);
+
+/* The strings of an array in order, without the index. False: none is left, or, where another process
+ * writes to the file, the next does not lie in the array any more. kv has strings. */
+struct gguf_walk { const uint8_t *p, *end; };
+static inline struct gguf_walk gguf_walk_begin(const struct gguf_kv *kv)
+{
+    return (struct gguf_walk){kv->data, kv->data + kv->data_bytes};
+}
+static inline bool gguf_walk_next(struct gguf_walk *w, struct gguf_str *out)
+{
+    size_t left = (size_t)(w->end - w->p);
+    uint64_t n = left < 8 ? 0 : le64(w->p);
+    if (left < 8 || n > left - 8) return false;
+    *out = (struct gguf_str){(const char *)w->p + 8, (size_t)n};
+    w->p += 8 + (size_t)n;
+    return true;
+}
 
 /* A value as one line of text for people: scalars plain, strings as they are, arrays cut. Yours. */
 char *gguf_value_text(const struct gguf *g, const struct gguf_kv *kv);

@@ -6,8 +6,8 @@
 #include "src/text/tokenizer.h"
 #include "src/text/vocab.h"
 
-struct bpe_pair { uint64_t key; uint32_t rank; int32_t joined; }; /* key: left << 32 | right */
-struct bpe { struct bpe_pair *pairs; size_t mask; };
+struct bpe_pair { uint64_t key; uint32_t rank; int32_t joined; }; /* key 0: an empty slot */
+struct bpe { struct bpe_pair *pairs; size_t mask; }; /* [mask + 1], page-backed */
 
 enum fk_status bpe_read(struct bpe *b, const struct vocab *v, const struct gguf *g,
                         struct fk_error *err);

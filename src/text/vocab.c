@@ -14,6 +14,7 @@
 #include "src/base/utf8.h"
 
 #define MAX_BYTES ((size_t)1 << 30)
+#define BLOCK 16 /* tokens whose slots are on their way at the same time */
 
 static enum fk_status read_kind(struct vocab *v, const struct gguf *g, struct fk_error *err)
 {
@@ -34,7 +35,7 @@ static enum fk_status read_kind(struct vocab *v, const struct gguf *g, struct fk
 }
 
 static enum fk_status find_tokens(struct vocab *v, const struct gguf *g,
-                                  const struct gguf_kv **out, size_t *bytes, struct fk_error *err)
+                                  const struct gguf_kv **out, struct fk_error *err)
 {
     const struct gguf_kv *kv = gguf_find(g, "tokenizer.ggml.tokens");
     if (!kv) return fail(err, FK_EFORMAT, "tokenizer.ggml.tokens is missing");
@@ -43,20 +44,11 @@ static enum fk_status find_tokens(struct vocab *v, const struct gguf *g,
     if (kv->n_items < 1 || kv->n_items > (uint64_t)VOCAB_MAX_TOKENS)
         return fail(err, FK_EFORMAT, "tokenizer.ggml.tokens has %" PRIu64
                     " items, not 1 to %" PRId64, kv->n_items, VOCAB_MAX_TOKENS);
-    size_t total = 0;
-    for (uint64_t i = 0; i < kv->n_items; i++) {
-        struct gguf_str s;
-        if (!gguf_item_str(g, kv, i, &s))
-            return fail(err, FK_EFORMAT, "tokenizer.ggml.tokens: item %" PRIu64
-                        " cannot be read", i);
-        if (s.n > MAX_BYTES - total)
-            return fail(err, FK_EFORMAT, "tokenizer.ggml.tokens holds more than %zu bytes of text",
-                        MAX_BYTES);
-        total += s.n;
-    }
+    if (kv->data_bytes - 8 * kv->n_items > MAX_BYTES) /* each string has its length in front */
+        return fail(err, FK_EFORMAT, "tokenizer.ggml.tokens holds more than %zu bytes of text",
+                    MAX_BYTES);
     v->n = (int32_t)kv->n_items;
     *out = kv;
-    *bytes = total;
     return FK_OK;
 }
 
@@ -108,45 +100,6 @@ static enum fk_status read_scores(struct vocab *v, const struct gguf *g, struct 
     return FK_OK;
 }
 
-/* GPT-2 writes bytes that print as themselves, and the others, in order, from U+0100 on. */
-static bool is_plain(uint32_t b)
-{
-    return (b >= 33 && b <= 126) || (b >= 161 && b <= 172) || (b >= 174 && b <= 255);
-}
-
-bool alphabet_decode(const char *text, size_t n, char *out, size_t *n_out)
-{
-    /* the 68 bytes that do not print, in order: 0-32, 127-160, 173 */
-    size_t k = 0;
-    for (size_t i = 0; i < n;) {
-        uint8_t c = (uint8_t)text[i];
-        if (c < 0x80) {
-            if (!is_plain(c)) return false;
-            out[k++] = (char)c;
-            i++;
-            continue;
-        }
-        if (i + 1 >= n || c < 0xc2 || c > 0xc5 || ((uint8_t)text[i + 1] & 0xc0) != 0x80)
-            return false;
-        uint32_t cp = (uint32_t)(c & 31) << 6 | ((uint8_t)text[i + 1] & 63);
-        i += 2;
-        if (cp < 256) {
-            if (!is_plain(cp)) return false;
-            out[k++] = (char)cp;
-        } else if (cp < 256 + 33) {
-            out[k++] = (char)(cp - 256);
-        } else if (cp < 256 + 67) {
-            out[k++] = (char)(cp - 256 - 33 + 127);
-        } else if (cp == 256 + 67) {
-            out[k++] = (char)173;
-        } else {
-            return false;
-        }
-    }
-    *n_out = k;
-    return true;
-}
-
 size_t spaces_decode(const char *text, size_t n, char *out)
 {
     size_t k = 0;
@@ -169,10 +122,12 @@ static int hex_digit(char c)
     return -1;
 }
 
-/* Writes the bytes token id stands for to out and returns their number. */
-static size_t decode_token(struct vocab *v, int32_t id, struct gguf_str s, char *out)
+/* Writes the bytes token id stands for to out and returns their number. Behind s, up to end, is memory
+ * that may be read. */
+static size_t decode_token(struct vocab *v, const struct alphabet *a, int32_t id, struct gguf_str s,
+                           const char *end, char *out)
 {
-    size_t n;
+    size_t n, n_read;
     if (v->type[id] == TOKEN_BYTE) {
         *out = (char)(hex_digit(s.p[3]) << 4 | hex_digit(s.p[4]));
         v->byte_id[(uint8_t)*out] = id;
@@ -181,20 +136,26 @@ static size_t decode_token(struct vocab *v, int32_t id, struct gguf_str s, char 
     bool plain = v->type[id] == TOKEN_NORMAL || v->type[id] == TOKEN_UNUSED;
     if (v->kind != VOCAB_BYTE_BPE && (plain || v->type[id] == TOKEN_USER))
         return spaces_decode(s.p, s.n, out);
-    if (v->kind == VOCAB_BYTE_BPE && plain && alphabet_decode(s.p, s.n, out, &n)) return n;
+    if (v->kind == VOCAB_BYTE_BPE && plain) {
+        n = alphabet_decode(a, s.p, s.n, end, out, &n_read);
+        if (n_read == s.n) return n;
+    }
     v->flags[id] |= TOKEN_LITERAL;
     memcpy(out, s.p, s.n);
     return s.n;
 }
 
-static enum fk_status read_tokens(struct vocab *v, const struct gguf *g, const struct gguf_kv *kv,
-                                  struct fk_error *err)
+static enum fk_status read_tokens(struct vocab *v, const struct gguf_kv *kv, struct fk_error *err)
 {
     size_t k = 0;
+    struct gguf_walk w = gguf_walk_begin(kv);
+    struct alphabet a;
+    alphabet_init(&a);
     v->words_split = true;
     for (int32_t i = 0; i < v->n; i++) {
         struct gguf_str s;
-        if (!gguf_item_str(g, kv, (uint64_t)i, &s)) s = (struct gguf_str){"", 0};
+        if (!gguf_walk_next(&w, &s))
+            return fail(err, FK_EGONE, "tokenizer.ggml.tokens was changed while it was read");
         if (v->type[i] == TOKEN_BYTE &&
             (s.n != 6 || memcmp(s.p, "<0x", 3) || hex_digit(s.p[3]) < 0 || hex_digit(s.p[4]) < 0 ||
              s.p[5] != '>')) /* (4) */
@@ -202,7 +163,7 @@ static enum fk_status read_tokens(struct vocab *v, const struct gguf *g, const s
                         " is marked as a byte but reads '%.*s', not <0x00> to <0xFF>", i,
                         (int)(s.n < 40 ? s.n : 40), s.p);
         v->start[i] = (uint32_t)k;
-        size_t n = decode_token(v, i, s, v->bytes + k);
+        size_t n = decode_token(v, &a, i, s, (const char *)w.end, v->bytes + k);
         if (v->type[i] == TOKEN_NORMAL && v->kind == VOCAB_SPM && v->words_split)
             for (size_t j = 1; j < n; j++)
                 if (v->bytes[k + j] == ' ' && v->bytes[k + j - 1] != ' ') v->words_split = false;
@@ -214,34 +175,60 @@ static enum fk_status read_tokens(struct vocab *v, const struct gguf *g, const s
 
 int32_t vocab_find(const struct vocab *v, const char *bytes, size_t n)
 {
-    return n > v->max_len || !n ? -1 : vocab_find_hashed(v, bytes, n, hash_bytes(bytes, n));
-}
-
-int32_t vocab_find_hashed(const struct vocab *v, const char *bytes, size_t n, uint32_t hash)
-{
-    for (uint32_t i = hash & v->mask; v->slots[i].id >= 0; i = (i + 1) & v->mask) {
+    if (n > v->max_len || !n) return -1;
+    uint32_t hash = hash_bytes(bytes, n);
+    for (uint32_t i = hash & v->mask; v->slots[i].next_id; i = (i + 1) & v->mask) {
         if (v->slots[i].hash != hash) continue;
         size_t len;
-        const char *p = vocab_bytes(v, v->slots[i].id, &len);
-        if (len == n && !memcmp(p, bytes, n)) return v->slots[i].id;
+        int32_t id = (int32_t)v->slots[i].next_id - 1;
+        const char *p = vocab_bytes(v, id, &len);
+        if (len == n && !memcmp(p, bytes, n)) return id;
     }
     return -1;
 }
 
 /* Of two tokens with the same bytes the later one counts, as in a Python dictionary. */
-static bool put(struct vocab *v, int32_t id)
+static bool put(struct vocab *v, int32_t id, uint32_t hash)
 {
     size_t n, len;
     const char *p = vocab_bytes(v, id, &n);
-    uint32_t hash = hash_bytes(p, n), probe = 0, i = hash & v->mask;
-    for (; v->slots[i].id >= 0; i = (i + 1) & v->mask) {
+    uint32_t probe = 0, i = hash & v->mask;
+    for (; v->slots[i].next_id; i = (i + 1) & v->mask) {
         if (v->slots[i].hash == hash) {
-            const char *q = vocab_bytes(v, v->slots[i].id, &len);
-            if (len == n && !memcmp(p, q, n)) break;
+            const char *q = vocab_bytes(v, (int32_t)v->slots[i].next_id - 1, &len);
+            if (len == n && same_padded(p, q, n)) {
+                v->flags[v->slots[i].next_id - 1] |= TOKEN_SHADOWED;
+                break;
+            }
         }
         if (++probe > TABLE_MAX_PROBE) return false;
     }
-    v->slots[i] = (struct vocab_slot){hash, id};
+    v->slots[i] = (struct vocab_slot){hash, (uint32_t)id + 1};
+    return true;
+}
+
+static bool is_in_map(const struct vocab *v, int32_t id, size_t n)
+{
+    return v->type[id] == TOKEN_NORMAL && !(v->flags[id] & TOKEN_LITERAL) && n &&
+           !(v->kind == VOCAB_SPM && n > PIECE_MAX_BYTES);
+}
+
+/* Puts tokens first to first + n - 1 into the map, whose slots are asked for before they are used. */
+static bool put_block(struct vocab *v, int32_t first, int32_t n_ids)
+{
+    uint32_t hashes[BLOCK];
+    size_t n;
+    for (int32_t k = 0; k < n_ids; k++) {
+        const char *p = vocab_bytes(v, first + k, &n);
+        hashes[k] = n ? hash_padded(p, n) : 0;
+        vocab_prefetch(v, hashes[k]);
+    }
+    for (int32_t k = 0; k < n_ids; k++) {
+        vocab_bytes(v, first + k, &n);
+        if (!is_in_map(v, first + k, n)) continue;
+        if (!put(v, first + k, hashes[k])) return false;
+        if (n > v->max_len) v->max_len = (uint32_t)n;
+    }
     return true;
 }
 
@@ -249,20 +236,12 @@ static enum fk_status build_map(struct vocab *v, struct fk_error *err)
 {
     size_t n_slots = 16;
     while (n_slots < (size_t)v->n * 2) n_slots *= 2;
-    v->slots = mem_array(n_slots, sizeof *v->slots, MEM_TEXT);
+    v->slots = mem_map(n_slots * sizeof *v->slots, MEM_TEXT);
     if (!v->slots) return fail_nomem(err, n_slots * sizeof *v->slots, "the table of tokens");
-    memset(v->slots, 0xff, n_slots * sizeof *v->slots);
     v->mask = (uint32_t)(n_slots - 1);
-    for (int32_t i = 0; i < v->n; i++) {
-        size_t n;
-        vocab_bytes(v, i, &n);
-        if (v->type[i] != TOKEN_NORMAL || (v->flags[i] & TOKEN_LITERAL) || !n ||
-            (v->kind == VOCAB_SPM && n > PIECE_MAX_BYTES))
-            continue;
-        if (!put(v, i))
+    for (int32_t i = 0; i < v->n; i += BLOCK)
+        if (!put_block(v, i, v->n - i < BLOCK ? v->n - i : BLOCK))
             return fail(err, FK_EFORMAT, "tokenizer.ggml.tokens: token texts collide in a table");
-        if (n > v->max_len) v->max_len = (uint32_t)n;
-    }
     if (v->kind == VOCAB_BYTE_BPE) {
         for (int b = 0; b < 256; b++) {
             char c = (char)b;
@@ -312,12 +291,13 @@ static enum fk_status read_options(struct vocab *v, const struct gguf *g, struct
 enum fk_status vocab_read(struct vocab *v, const struct gguf *g, struct fk_error *err)
 {
     const struct gguf_kv *kv = NULL;
-    size_t bytes = 0;
     memset(v->byte_id, 0xff, sizeof v->byte_id);
     v->bos = v->eos = v->unk = -1;
     TRY(read_kind(v, g, err));
-    TRY(find_tokens(v, g, &kv, &bytes, err));
-    v->bytes = mem_alloc(bytes + 1, MEM_TEXT);
+    TRY(find_tokens(v, g, &kv, err));
+    /* More than the texts need, so that a file which another process changes writes into it all the same. */
+    size_t bytes = (size_t)kv->data_bytes + PADDING;
+    v->bytes = mem_alloc(bytes, MEM_TEXT);
     v->start = mem_array((size_t)v->n + 1, sizeof *v->start, MEM_TEXT);
     v->type = mem_alloc((size_t)v->n, MEM_TEXT);
     v->flags = mem_zalloc((size_t)v->n, MEM_TEXT);
@@ -325,7 +305,7 @@ enum fk_status vocab_read(struct vocab *v, const struct gguf *g, struct fk_error
         return fail_nomem(err, bytes + (size_t)v->n * 6, "the texts of tokens");
     TRY(read_types(v, g, err));
     TRY(read_scores(v, g, err));
-    TRY(read_tokens(v, g, kv, err));
+    TRY(read_tokens(v, kv, err));
     TRY(read_options(v, g, err));
     TRY(vocab_mark_special(v, g, err));
     return build_map(v, err);
@@ -338,7 +318,7 @@ void vocab_fini(struct vocab *v)
     mem_free(v->type);
     mem_free(v->flags);
     mem_free(v->score);
-    mem_free(v->slots);
+    mem_unmap(v->slots, ((size_t)v->mask + 1) * sizeof *v->slots, MEM_TEXT);
     trie_fini(&v->specials);
     memset(v, 0, sizeof *v);
 }

@@ -5,6 +5,7 @@
 #ifndef TEXT_VOCAB_H
 #define TEXT_VOCAB_H
 #include "src/file/gguf.h"
+#include "src/text/alphabet.h"
 #include "src/text/hash.h"
 #include "src/text/trie.h"
 
@@ -27,19 +28,20 @@ enum { /* token flags */
     TOKEN_HIDDEN = 1,  /* control or unknown: no text of its own */
     TOKEN_TRUSTED = 2, /* matched in trusted text only */
     TOKEN_END = 4,     /* ends a generation */
-    TOKEN_LITERAL = 8  /* its text is not of the GPT-2 alphabet */
+    TOKEN_LITERAL = 8, /* its text is not of the GPT-2 alphabet */
+    TOKEN_SHADOWED = 16  /* a later token has the same bytes */
 };
 
-struct vocab_slot { uint32_t hash; int32_t id; };
+struct vocab_slot { uint32_t hash, next_id; }; /* id + 1; 0 marks an empty slot */
 
 struct vocab {
     enum vocab_kind kind;
     int32_t n;
-    char *bytes;
+    char *bytes;       /* PADDING more than the texts have */
     uint32_t *start;   /* token i is bytes[start[i] .. start[i + 1]) */
     uint8_t *type, *flags;
     float *score;      /* SPM and unigram */
-    struct vocab_slot *slots; /* normal tokens by bytes; id -1 marks an empty slot */
+    struct vocab_slot *slots; /* [mask + 1], page-backed: normal tokens by bytes */
     uint32_t mask, max_len;
     struct trie specials;     /* unknown, control and user-defined tokens */
     int32_t byte_id[256];     /* the token of a single byte, or -1 */
@@ -54,15 +56,6 @@ void vocab_fini(struct vocab *v);
 
 /* The normal token with exactly these bytes, or -1. */
 int32_t vocab_find(const struct vocab *v, const char *bytes, size_t n);
-/* The same, for hash_bytes(bytes, n) that is known, after its slot was asked for in time. */
-int32_t vocab_find_hashed(const struct vocab *v, const char *bytes, size_t n, uint32_t hash);
-static inline void vocab_prefetch(const struct vocab *v, uint32_t hash)
-{
-    __builtin_prefetch(&v->slots[hash & v->mask]);
-}
-
-/* Undoes the GPT-2 byte alphabet; out has room for n bytes. False: another character is in it. */
-bool alphabet_decode(const char *text, size_t n, char *out, size_t *n_out);
 /* Replaces U+2581 by a space; returns the length. out may be text. */
 size_t spaces_decode(const char *text, size_t n, char *out);
 
@@ -70,6 +63,25 @@ static inline const char *vocab_bytes(const struct vocab *v, int32_t id, size_t 
 {
     *n = v->start[id + 1] - v->start[id];
     return v->bytes + v->start[id];
+}
+
+/* The same, n > 0, for hash_bytes(bytes, n) that is known, after its slot was asked for in time. Behind
+ * bytes are PADDING more. */
+static inline int32_t vocab_find_padded(const struct vocab *v, const char *bytes, size_t n,
+                                        uint32_t hash)
+{
+    for (uint32_t i = hash & v->mask; v->slots[i].next_id; i = (i + 1) & v->mask) {
+        if (v->slots[i].hash != hash) continue;
+        size_t len;
+        int32_t id = (int32_t)v->slots[i].next_id - 1;
+        const char *p = vocab_bytes(v, id, &len);
+        if (len == n && same_padded(p, bytes, n)) return id;
+    }
+    return -1;
+}
+static inline void vocab_prefetch(const struct vocab *v, uint32_t hash)
+{
+    __builtin_prefetch(&v->slots[hash & v->mask]);
 }
 
 struct tokenizer;
