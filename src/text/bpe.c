@@ -112,10 +112,12 @@ static bool cut_candidate(const struct merge_block *m, const struct vocab *v,
         differ = le64(p + cut) ^ le64(q + cut);
         cut += differ ? (size_t)__builtin_ctzll(differ) / 8 : 8;
     }
-    if (!cut || cut >= n || p[cut] != ' ' || !same_padded(s.p + cut + 1, c->text.p + cut, n - cut))
+    if (!cut || cut >= n || p[cut] != ' ' || (p[cut + 1] & 0xc0) == 0x80 || /* within a letter */
+        !same_padded(s.p + cut + 1, c->text.p + cut, n - cut))
         return false;
     vocab_bytes(v, c->id, &item->n);
     item->n_left = item->n == n ? cut : count_letters(p, cut);
+    if (!item->n_left || item->n_left >= item->n) return false; /* another process writes to the file */
     item->joined = c->id;
     item->is_decoded = false;
     return true;

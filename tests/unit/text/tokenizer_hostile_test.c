@@ -54,6 +54,29 @@ static enum fk_status build_lie(const struct lie *l, struct tokenizer **t, struc
     return vb_done(&v, t, err);
 }
 
+/* "ab\xc4\x8a" is "ab" and a line feed; the space stands within the letter of the line feed. */
+static void merges_cut_no_letter(void **state)
+{
+    static const char *const whole[] = {"ab\xc4\x8a", "ab\xc4\x8a" "c"};
+    static const char *const cut[] = {"ab\xc4 \x8a", "ab\xc4 \x8a" "c"};
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        const char *merges[] = {"a b", cut[i], "a b", "a b"};
+        /* The merge's token comes behind that of the merge before, where it is tried without decoding. */
+        const char *tokens[] = {"a", "b", "c", "ab", whole[i], whole[1 - i], "behind them"};
+        struct tokenizer *t = NULL;
+        struct fk_error err = {.message = ""};
+        struct vocab_build v;
+        vb_init(&v);
+        vb_str(&v, "model", "gpt2");
+        vb_strs(&v, "tokens", tokens, 7);
+        vb_strs(&v, "merges", merges, 4);
+        enum fk_status st = vb_done(&v, &t, &err);
+        if (!st || !strstr(err.message, "stands for no byte")) fail_msg("case %d: status %d, '%s'", i, st, err.message);
+        assert_null(t);
+    }
+}
+
 static void lies_get_a_sentence(void **state)
 {
     static const struct lie lies[] = {
@@ -226,7 +249,7 @@ static void the_length_of_text_is_limited(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(lies_get_a_sentence),
+        cmocka_unit_test(merges_cut_no_letter), cmocka_unit_test(lies_get_a_sentence),
         cmocka_unit_test(too_many_tokens_are_refused),
         cmocka_unit_test(a_mebibyte_takes_under_a_second),
         cmocka_unit_test(the_length_of_text_is_limited),
