@@ -25,8 +25,7 @@ struct rope_table {
     uint64_t last_used;
 };
 
-/* Where in memory the worker of each thread begins in the weights of an op (cpu_ahead.c). */
-struct cpu_ahead;
+struct cpu_ahead; /* cpu_ahead.c */
 
 struct cpu {
     struct device base; /* first: a struct device * is a struct cpu * */

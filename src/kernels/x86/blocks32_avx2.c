@@ -390,9 +390,9 @@ INLINE void mul_tiles(struct type t, const void *w, size_t w_row_bytes, int64_t 
 }
 
 #define TYPE(name, offset, adds, has_m)                                                            \
-    static void some_##name(const void *w, size_t w_row_bytes, int64_t n_rows, int64_t k,          \
-                            const void *x, size_t x_row_bytes, int64_t n_x, float *y,              \
-                            size_t y_stride, bool ahead)                                           \
+    static void mul_##name(const void *w, size_t w_row_bytes, int64_t n_rows, int64_t k,           \
+                           const void *x, size_t x_row_bytes, int64_t n_x, float *y,               \
+                           size_t y_stride, bool ahead)                                            \
     {                                                                                              \
         struct type t = {load_##name, sizeof(struct block_##name), offset, adds, has_m};           \
         if (n_x == 1)                                                                              \
@@ -400,16 +400,7 @@ INLINE void mul_tiles(struct type t, const void *w, size_t w_row_bytes, int64_t 
         else                                                                                       \
             mul_tiles(t, w, w_row_bytes, n_rows, k, x, x_row_bytes, n_x, y, y_stride);             \
     }                                                                                              \
-    VARIANTS(name, avx2, false)                                                                    \
-    VARIANTS(name, avx2_ahead, true)
-
-#define VARIANTS(name, isa, ahead)                                                                 \
-    void mul_##name##_##isa(const void *w, size_t w_row_bytes, int64_t n_rows, int64_t k,          \
-                            const void *x, size_t x_row_bytes, int64_t n_x, float *y,              \
-                            size_t y_stride)                                                       \
-    {                                                                                              \
-        some_##name(w, w_row_bytes, n_rows, k, x, x_row_bytes, n_x, y, y_stride, ahead);           \
-    }
+    AHEAD_VARIANTS(name, avx2)
 TYPE(q4_0, 8, 8, false)
 TYPE(q4_1, 0, 8, true)
 TYPE(q5_0, 16, 4, false)

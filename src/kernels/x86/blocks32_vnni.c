@@ -289,25 +289,17 @@ INLINE void mul_one(struct type t, const uint8_t *w, size_t w_row_bytes, int64_t
 }
 
 #define TYPE(name, offset, has_m)                                                                  \
-    static void one_##name(const uint8_t *w, size_t w_row_bytes, int64_t n_rows, int64_t k,        \
-                           const void *x, float *y, bool ahead)                                    \
+    static void mul_##name(const void *w, size_t w_row_bytes, int64_t n_rows, int64_t k,           \
+                           const void *x, size_t x_row_bytes, int64_t n_x, float *y,               \
+                           size_t y_stride, bool ahead)                                            \
     {                                                                                              \
         struct type t = {load_##name, sizeof(struct block_##name), offset, has_m};                 \
-        mul_one(t, w, w_row_bytes, n_rows, k, x, y, ahead);                                        \
-    }                                                                                              \
-    VARIANTS(name, vnni, false)                                                                    \
-    VARIANTS(name, vnni_ahead, true)
-
-#define VARIANTS(name, isa, ahead)                                                                 \
-    void mul_##name##_##isa(const void *w, size_t w_row_bytes, int64_t n_rows, int64_t k,          \
-                            const void *x, size_t x_row_bytes, int64_t n_x, float *y,              \
-                            size_t y_stride)                                                       \
-    {                                                                                              \
         if (n_x == 1)                                                                              \
-            one_##name(w, w_row_bytes, n_rows, k, x, y, ahead);                                    \
+            mul_one(t, w, w_row_bytes, n_rows, k, x, y, ahead);                                    \
         else                                                                                       \
             tiles_##name##_vnni(w, w_row_bytes, n_rows, k, x, x_row_bytes, n_x, y, y_stride);      \
-    }
+    }                                                                                              \
+    AHEAD_VARIANTS(name, vnni)
 TYPE(q4_0, 8, false)
 TYPE(q4_1, 0, true)
 TYPE(q5_0, 16, false)

@@ -49,4 +49,16 @@ INLINE void planes_ahead(const struct planes *p, int i, size_t at)
     if (!(at & 7)) stream_ahead((const uint8_t *)p->scales + 8 * at, 64);
 }
 
+/* The two variants of a kernel of 32-blocks: mul_NAME_ISA and mul_NAME_ISA_ahead, from mul_NAME(..., ahead). */
+#define AHEAD_VARIANT(name, variant, ahead)                                                        \
+    void mul_##name##_##variant(const void *w, size_t w_row_bytes, int64_t n_rows, int64_t k,      \
+                                const void *x, size_t x_row_bytes, int64_t n_x, float *y,          \
+                                size_t y_stride)                                                   \
+    {                                                                                              \
+        mul_##name(w, w_row_bytes, n_rows, k, x, x_row_bytes, n_x, y, y_stride, ahead);            \
+    }
+#define AHEAD_VARIANTS(name, isa)                                                                  \
+    AHEAD_VARIANT(name, isa, false)                                                                \
+    AHEAD_VARIANT(name, isa##_ahead, true)
+
 #endif
