@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * model.c - opening and closing a model, the cache it needs, one step. */
 #include "src/model/model.h"
-#include <stdlib.h>
 #include <string.h>
-#include "src/base/alloc.h"
 #include "src/base/fail.h"
-#include "src/base/map_ahead.h"
-#include "src/base/memory.h"
 #include "src/model/blocks.h"
 
 static struct tensor *(*forward_of(enum model_family f))(const struct model *, struct ops *)
@@ -22,41 +18,6 @@ static struct tensor *(*forward_of(enum model_family f))(const struct model *, s
     return NULL;
 }
 
-static bool has(struct gguf_str name, const char *part)
-{
-    return memmem(name.p, name.n, part, strlen(part)) != NULL;
-}
-
-/* Whether every token reads the whole tensor: not experts, not a table of which it reads a row. */
-static bool is_read_whole(const struct model *m, struct gguf_str name)
-{
-    if (has(name, "_exps.")) return false;
-    if (has(name, "token_embd.")) return m->output == m->tok_embd;
-    if (name.n < 5 || memcmp(name.p, "blk.", 4)) return true;
-    int i_layer = 0; /* the name is not NUL-terminated */
-    for (size_t i = 4; i < name.n && name.p[i] >= '0' && name.p[i] <= '9' && i < 9; i++)
-        i_layer = 10 * i_layer + (name.p[i] - '0');
-    return i_layer < m->config.n_layers;
-}
-
-/* The vocabulary takes one thread some 15 ms; another maps weights in the meantime. Not those of planes,
- * of which nobody knows yet how many are read, and not those of a file that does not fit in memory. */
-static enum fk_status read_tokenizer(struct model *m, struct fk_error *err)
-{
-    size_t n = 0, n_tensors = gguf_n_tensors(m->gguf);
-    bool ahead = !m->n_planes && gguf_file_bytes(m->gguf) < memory_available();
-    struct map_span *spans = ahead ? mem_array(n_tensors, sizeof *spans, MEM_MODEL) : NULL;
-    for (size_t i = 0; spans && i < n_tensors; i++) {
-        const struct gguf_tensor *t = gguf_tensor_at(m->gguf, i);
-        if (is_read_whole(m, t->name)) spans[n++] = (struct map_span){t->data, (size_t)t->bytes};
-    }
-    struct map_ahead *a = map_ahead_begin(spans, n);
-    enum fk_status st = tokenizer_from_gguf(&m->tokenizer, m->gguf, err);
-    map_ahead_end(&a);
-    mem_free(spans);
-    return st;
-}
-
 enum fk_status model_open(struct model **out, const char *path, bool need_tokenizer,
                           struct fk_error *err)
 {
@@ -69,7 +30,7 @@ enum fk_status model_open(struct model **out, const char *path, bool need_tokeni
     TRY_GOTO(model_config_read(&m->config, m->gguf, err), failed);
     TRY_GOTO(model_bind(m, err), failed);
     TRY_GOTO(model_rope_init(m, err), failed);
-    if (need_tokenizer) TRY_GOTO(read_tokenizer(m, err), failed);
+    if (need_tokenizer) TRY_GOTO(tokenizer_from_gguf(&m->tokenizer, m->gguf, err), failed);
     m->forward = forward_of(m->config.family);
     *out = m;
     return FK_OK;
