@@ -9,6 +9,7 @@ import json
 import math
 import statistics
 import subprocess
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -18,7 +19,9 @@ def judge(a, kv):
     more = ["--windows", str(a.windows)] if a.windows else []
     done = subprocess.run([str(a.build / "fikr"), "perplexity", "-m", a.model, "-f", a.text, "--ctx", str(a.ctx),
                            "--kv", kv, "--threads", str(a.threads), "--json", *more],
-                          stdout=subprocess.PIPE, text=True, check=True)
+                          stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        sys.exit(done.returncode)  # it has said why
     return json.loads(done.stdout)
 
 
