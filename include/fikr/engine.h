@@ -13,6 +13,7 @@ typedef struct fk_engine fk_engine;
 
 enum fk_kv_type { FK_KV_F16 = 0, FK_KV_F32, FK_KV_I8, FK_KV_I4 };
 #define FK_BITS_EXACT (-1)
+#define FK_HEAD_WHOLE (-1)
 enum fk_mla { FK_MLA_AUTO = 0, FK_MLA_ABSORBED, FK_MLA_EXPANDED };
 
 struct fk_engine_params {
@@ -30,7 +31,8 @@ struct fk_engine_params {
      * widest read, where low planes draft tokens and it checks several at once. */
     int bits;
     /* Two-stage output head of a file in planes: all tokens at so many bits (2, 3, 4 or 6), then the 128
-     * likeliest and their neighbours at all that the file has; 0: one stage, at `bits`. */
+     * likeliest and their neighbours at all that the file has; FK_HEAD_WHOLE: one stage, at `bits`; 0: as the
+     * file plans where `bits` is 0, else one stage. */
     int head_bits;
     void *reserved[7];
 };

@@ -73,7 +73,7 @@ struct args {
     int style;                 /* -1: not typed; enum fk_style */
     const char *type, *calibrate, *plan, *size, *imatrix, *strip;
     float bpw, max_kl, distill;
-    int head; /* the index of a word: whole 2 3 4 6 */
+    int head; /* the index of a word: plan whole 2 3 4 6 */
     int bits; /* the index of a word: auto 2 3 4 6 8 exact */
     int max_tokens;
     uint64_t permute;

@@ -164,9 +164,9 @@ const struct arg_spec arg_specs[] = {
      "what the weights of a file in planes are read at; auto: as the file plans, or all there is; exact: low "
      "bits draft, the widest read checks, the text is the widest read's",
      ENGINE},
-    {"--head", NULL, ARG_CHOICE, AT(head), 0, 0, 0, "whole|2|3|4|6", "whole|2|3|4|6",
-     "read the output head of a file in planes at so few bits, and the likeliest tokens again at all",
-     ENGINE},
+    {"--head", NULL, ARG_CHOICE, AT(head), 0, 0, 0, "plan|whole|2|3|4|6", "plan|whole|2|3|4|6",
+     "read the output head of a file in planes at so few bits, and the likeliest tokens again at all; "
+     "`fikr quantize` plans that", ENGINE | VERB_QUANTIZE},
     {"--threads", NULL, ARG_INT, AT(threads), 0, 1, 1024, NULL, "N",
      "threads; all usable cores without it", ENGINE | VERB_QUANTIZE | VERB_TRAIN},
     {"--cpu", NULL, ARG_STRING, AT(cpu), 0, 0, 0, NULL, "MASK",

@@ -49,6 +49,7 @@ static enum fk_status distill(const struct args *a, const struct fk_quantize_par
 static enum fk_status run(const struct args *a, struct fk_quantize_params *p, char **text,
                           struct fk_distill_report *report, struct fk_error *err)
 {
+    static const int stages[] = {2, 3, 4, 6};
     size_t n;
     p->n_threads = a->threads;
     p->max_tokens = a->max_tokens;
@@ -56,6 +57,7 @@ static enum fk_status run(const struct args *a, struct fk_quantize_params *p, ch
     p->bpw = (double)a->bpw;
     p->kl = (double)a->max_kl;
     p->imatrix = a->imatrix;
+    p->head_bits = a->head > 1 ? stages[a->head - 2] : 0;
     if (a->strip && strcmp(a->strip, "plan") == 0) {
         p->strip = FK_STRIP_PLAN;
     } else if (a->strip) {

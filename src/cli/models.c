@@ -159,7 +159,7 @@ void opened_params(const struct args *a, struct fk_engine_params *p)
     p->kv_type = a->kv;
     p->mla = a->mla;
     p->bits = bits[a->bits];
-    p->head_bits = a->head ? bits[a->head] : 0;
+    p->head_bits = a->head == 1 ? FK_HEAD_WHOLE : a->head ? bits[a->head - 1] : 0;
 }
 
 enum fk_status opened_engine(struct opened *o, const struct fk_engine_params *p,

@@ -40,6 +40,11 @@ void device_parallel(struct device *d, device_chunk_fn fn, void *arg, int64_t n_
     for (int64_t i = 0; i < n_chunks; i++) fn(arg, i, 0);
 }
 
+bool device_multiplies_bf16(const struct device *d)
+{
+    return d->multiplies_bf16;
+}
+
 const char *device_isa(const struct device *d)
 {
     return d->isa;

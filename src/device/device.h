@@ -10,6 +10,7 @@ struct device {
     const struct device_ops *ops;
     int n_threads;
     const char *isa;
+    bool multiplies_bf16;    /* pairs of bf16 as they are, at twice the pace of f32 */
     struct device *fallback; /* a CPU device, made when an op is first missing; owned */
     char note[160];          /* says so once; "" until then */
 };

@@ -152,6 +152,7 @@ void device_parallel(struct device *d, device_chunk_fn fn, void *arg, int64_t n_
  * FK_EUNSUPPORTED where the device does not read weights of this type. */
 enum fk_status device_read_weight(struct device *d, const struct tensor *w, int64_t mat, int64_t n_mats,
                                   int bits, float *out, struct fk_error *err);
+bool device_multiplies_bf16(const struct device *d); /* twice as fast as f32 */
 const char *device_isa(const struct device *d); /* "avx2", "avx512vnni", ... as chosen */
 /* One sentence once an op had to fall back to the CPU, else NULL. Valid until destroy. */
 const char *device_note(const struct device *d);
@@ -171,7 +172,7 @@ struct ops {
     uint64_t bytes_timed;         /* read bytes that times has seen */
     const struct batch *batch;
     int bits;                     /* set by the owner: see op_call */
-    int head_bits;                /* of the output head's first stage, set by the owner; 0: it has one stage */
+    int head_bits;                /* of the output head's first stage, set by the owner; 0: as the file plans; -1: it has one stage */
     uint64_t weight_bytes_read, kv_bytes_read; /* since ops_begin */
     /* Multiply-adds of quantized weights, which meet activations as int8; of experts those that a
      * token chose. Since ops_init. */

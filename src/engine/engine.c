@@ -124,12 +124,13 @@ static enum fk_status make_step(fk_engine *e, struct fk_error *err)
 
 static enum fk_status set_head(fk_engine *e, int bits, struct fk_error *err)
 {
+    e->ops.head_bits = bits;
+    if (bits == FK_HEAD_WHOLE) return FK_OK;
     if (bits && (bits >= 8 || planes_bits(planes_index(bits)) != bits))
         return fail(err, FK_EINVAL, "head_bits is %d; the head's first stage is read at 2, 3, 4 or 6", bits);
     if (bits && !e->model->n_planes)
         return fail(err, FK_EINVAL, "head_bits is %d, but the weights are not in planes; `fikr quantize` "
                     "makes a file that can be read at any width", bits);
-    e->ops.head_bits = bits;
     return FK_OK;
 }
 

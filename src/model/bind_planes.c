@@ -42,7 +42,7 @@ static enum fk_status read_side(struct planes *p, struct planes_sizes *s, const 
     planes_sizes(s, head.n_cols, head.n_rows, head.n_mats);
     TRY(check_part(t, name, "s", s->side_bytes, err));
     *p = (struct planes){.n_cols = (int64_t)head.n_cols, .n_rows = (int64_t)head.n_rows,
-                         .n_mats = (int64_t)head.n_mats, .plan = head.plan,
+                         .n_mats = (int64_t)head.n_mats, .plan = head.plan, .first = head.first,
                          .tables = head.tables};
     memcpy(p->loss, head.loss, sizeof p->loss);
     p->n_blocks = p->n_cols / PLANES_COLS;

@@ -72,6 +72,8 @@ struct model_planes {
     struct model_planes *next;
 };
 
+#define HEAD_BEST_GROUPS 128 /* of 8 tokens, that the second stage of a head reads: doc/precision.md */
+
 struct model {
     struct model_config config;
     struct gguf *gguf;                 /* owned: the file stays mapped */

@@ -180,6 +180,7 @@ static enum fk_status list_items(struct budget *b, struct fk_error *err)
     for (size_t i = 0; i < b->n_items; i++, w = w->next) {
         struct item *item = &b->items[i];
         *item = (struct item){w, b->n_units};
+        w->planes->first = 0;
         for (size_t k = 0; k < i; k++)
             if (same_unit(w->name, b->items[k].w->name)) item->unit = b->items[k].unit;
         if (item->unit == b->n_units) b->n_units++;
@@ -207,6 +208,25 @@ static enum fk_status set_target(struct budget *b, struct fk_error *err)
         return fail(err, FK_EINVAL, "the budget is %.0f bytes; at 2 bits the weights take %.0f",
                     b->target, least);
     return FK_OK;
+}
+
+/* The head is no choice any more: it is read in two stages, which cost the same whatever is planned for it, and
+ * lose next to nothing. Of a size it counts whole. */
+static void stage_head(struct budget *b)
+{
+    for (size_t i = 0; i < b->n_items; i++) {
+        struct planes *p = b->items[i].w->planes;
+        struct budget_unit *u = &b->units[b->items[i].unit];
+        if (!b->params->head_bits || b->model->output->data != p) continue;
+        int64_t n_again = p->n_groups < HEAD_BEST_GROUPS ? p->n_groups : HEAD_BEST_GROUPS;
+        double bytes = (double)planes_read_bytes(p, 0, p->n_groups, p->first = b->params->head_bits) +
+                       (double)planes_read_bytes(p, 0, n_again, 8);
+        double all = u->cost[b->top];
+        for (int w = 0; w <= b->top; w++) {
+            u->cost[w] = b->params->size_bytes || bytes > all ? all : bytes;
+            u->loss[w] = 0;
+        }
+    }
 }
 
 /* Which unit costs least. */
@@ -282,11 +302,11 @@ static enum fk_status write_plan(const struct budget *b, const char *path, struc
         char name[NAME_BYTES + 8];
         snprintf(name, sizeof name, "%s.s", b->items[i].w->name);
         const struct gguf_tensor *t = gguf_find_tensor(b->model->gguf, name);
-        uint8_t plan = (uint8_t)b->items[i].w->planes->plan, bytes[4 * (PLANES_N - 1)];
+        uint8_t plan[2] = {(uint8_t)b->items[i].w->planes->plan, (uint8_t)b->items[i].w->planes->first}, bytes[4 * (PLANES_N - 1)];
         float loss[PLANES_N - 1];
         for (int k = 0; k < PLANES_N - 1; k++) loss[k] = (float)b->measured[b->items[i].unit][k];
         planes_loss_write(loss, bytes);
-        if (!t || pwrite(fd, &plan, 1, (off_t)(t->offset + PLANES_PLAN_AT)) != 1 ||
+        if (!t || pwrite(fd, plan, 2, (off_t)(t->offset + PLANES_PLAN_AT)) != 2 ||
             pwrite(fd, bytes, sizeof bytes, (off_t)(t->offset + PLANES_LOSS_AT)) != sizeof bytes)
             st = fail(err, FK_EIO, "writing the plan of %s failed: %s", path, strerror(errno));
     }
@@ -301,8 +321,10 @@ static void plan_bytes(struct budget *b, double bytes)
     double left = bytes - b->fixed;
     if (b->top < 2 || !budget_choose(b->units, b->n_units, 1, b->top, left))
         budget_choose(b->units, b->n_units, 0, b->top, left);
-    for (size_t i = 0; i < b->n_items; i++)
-        b->items[i].w->planes->plan = planes_bits(b->units[b->items[i].unit].at);
+    for (size_t i = 0; i < b->n_items; i++) {
+        struct planes *p = b->items[i].w->planes;
+        p->plan = p->first ? 0 : planes_bits(b->units[b->items[i].unit].at);
+    }
 }
 
 /* What of the plan's loss is left when weights are rounded for it. */
@@ -369,10 +391,12 @@ static enum fk_status choose(struct budget *b, struct fk_error *err)
         memcpy(b->measured[i], b->units[i].loss, sizeof b->measured[i]);
         for (int w = 0; w < b->top && b->request->w; w++) b->units[i].loss[w] *= aimed[w];
     }
+    stage_head(b);
     if (b->params->kl > 0) TRY(search_kl(b, err));
     else plan_bytes(b, b->target);
     memset(r->n_at, 0, sizeof r->n_at);
-    for (size_t i = 0; i < b->n_items; i++) r->n_at[b->units[b->items[i].unit].at]++;
+    for (size_t i = 0; i < b->n_items; i++)
+        r->n_at[b->items[i].w->planes->first ? b->top : b->units[b->items[i].unit].at]++;
     TRY(judge_bytes(b->judge, b->model, 0, &r->plan_bytes, err));
     r->plan_loss = total_loss(b);
     r->plan_bpw = 8 * (double)r->plan_bytes / (double)b->model->n_active_params;

@@ -43,7 +43,7 @@ static enum fk_status take_plan(const struct model *m, const char *path, struct 
         if (!p || (uint64_t)p->n_cols != w[i].n_cols || (uint64_t)p->n_rows != w[i].n_rows)
             return fail(err, FK_EINVAL, "%s has no plan for tensor '%s' of %llu x %llu", path, w[i].name,
                         (unsigned long long)w[i].n_cols, (unsigned long long)w[i].n_rows);
-        w[i].plan = p->plan;
+        w[i].plan = w[i].first ? 0 : p->plan;
         memcpy(w[i].loss, p->loss, sizeof w[i].loss);
     }
     return FK_OK;

@@ -105,7 +105,8 @@ static enum fk_status choose_weights(struct quantizer *q, struct fk_error *err)
         *w = (struct plane_weight){.src = t, .n_cols = t->shape[0], .n_rows = t->shape[1],
                                    .n_mats = t->shape[2], .n_planes = PLANES_N, .tap = -1};
         snprintf(w->name, sizeof w->name, "%.*s", (int)t->name.n, t->name.p);
-        if (!plan_is_file(q->params->plan)) TRY(plan_bits(q->params->plan, w->name, &w->plan, err));
+        if (strcmp(w->name, q->model->output->name) == 0) w->first = q->params->head_bits;
+        if (!plan_is_file(q->params->plan) && !w->first) TRY(plan_bits(q->params->plan, w->name, &w->plan, err));
         if (!planes_sizes(&w->sizes, w->n_cols, w->n_rows, w->n_mats))
             return fail(err, FK_EUNSUPPORTED, "tensor '%s' is too large for planes", w->name);
         q->total += w->n_cols * w->n_rows * w->n_mats;
@@ -225,6 +226,8 @@ static enum fk_status check_params(const struct fk_quantize_params *p, struct fk
         return fail(err, FK_EINVAL, "bits a weight, a size and a divergence are budgets; one is followed");
     if (has_budget(p) && p->plan && !plan_is_file(p->plan))
         return fail(err, FK_EINVAL, "a budget makes a plan, and one is given");
+    if (p->head_bits && (p->head_bits < 2 || p->head_bits > 6 || planes_bits(planes_index(p->head_bits)) != p->head_bits))
+        return fail(err, FK_EINVAL, "head_bits is %d; the head's first stage is read at 2, 3, 4 or 6", p->head_bits);
     if (p->strip && p->strip != FK_STRIP_PLAN &&
         (p->strip < 2 || p->strip > 8 || planes_bits(planes_index(p->strip)) != p->strip))
         return fail(err, FK_EINVAL, "planes above %d bits cannot be stripped; planes end at 2, 3, 4, 6 or 8",

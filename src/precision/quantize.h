@@ -21,7 +21,7 @@ struct plane_weight {
     uint8_t *codes; /* [n_tiles][256] */
     const uint8_t *plane[PLANES_N]; /* without codes: as they are */
     int n_planes;   /* that are written */
-    int tap, plan;
+    int tap, plan, first; /* see planes_head */
     bool is_done;    /* side and codes are what they shall be */
     size_t i_record; /* in the spool */
     float loss[PLANES_N - 1]; /* as in a head */

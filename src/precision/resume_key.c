@@ -67,8 +67,9 @@ enum fk_status resume_key(const struct quantize_inputs *in, char key[65], struct
     struct sha256 s;
     char line[256];
     sha256_init(&s);
-    snprintf(line, sizeof line, "%d %s %s %zu %d %.17g %.17g %llu", FORMAT, FIKR_VERSION, in->isa,
-             in->max_tokens, p->no_calibration, p->bpw, p->kl, (unsigned long long)p->size_bytes);
+    snprintf(line, sizeof line, "%d %s %s %zu %d %.17g %.17g %llu %d", FORMAT, FIKR_VERSION, in->isa,
+             in->max_tokens, p->no_calibration, p->bpw, p->kl, (unsigned long long)p->size_bytes,
+             p->head_bits);
     add_text(&s, line);
     add_bytes(&s, in->text, in->n_bytes);
     TRY(add_plan(&s, p->plan, err));

@@ -199,7 +199,7 @@ static void put_head(const struct weight_job *j)
 {
     const struct plane_weight *w = j->w;
     struct planes_head h = {.n_cols = w->n_cols, .n_rows = w->n_rows, .n_mats = w->n_mats,
-                            .plan = w->plan, .tables = j->tree.tables};
+                            .plan = w->plan, .first = w->first, .tables = j->tree.tables};
     memcpy(h.loss, w->loss, sizeof h.loss);
     for (int i = 0; i < PLANES_N; i++) {
         h.tables.unit[i] *= j->unit;

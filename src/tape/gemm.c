@@ -33,7 +33,6 @@ void tape_gemm(const struct gemm *g)
 enum fk_status gemm_list_init(struct gemm_list *l, struct tape *t, int64_t cap,
                               struct fk_error *err)
 {
-    tape_gemm_init();
     enum fk_status st = FK_OK;
     *l = (struct gemm_list){.cap = cap};
     l->gemms = tape_scratch(t, (size_t)cap, sizeof *l->gemms, &st, err);

@@ -62,20 +62,22 @@ TAPE_GRAD(matmul)
     struct gemm_list l;
     int64_t n_products = 0;
     if (!x->n_rows) return FK_OK;
-    for (int i = 0; i < call->n_out; i++) {
-        dy[i] = tape_grad_of(t, call->out[i]);
-        if (dy[i]) mat[i] = tape_weight(t, call, i, &st, err);
-        n_products += gemm_n_blocks(x->n_rows) + gemm_n_blocks(call->w[i]->n_rows);
-    }
     float *dx = tape_grad_claim(t, x, &is_new, &st, err);
     if (!dx) return st;
+    for (int i = 0; i < call->n_out; i++) {
+        dy[i] = tape_grad_of(t, call->out[i]);
+        float *db = dy[i] && call->bias[i] ? tape_param_grad(t, call->bias[i]) : NULL;
+        if (db) add_bias_grad(db, dy[i], x->n_rows, call->w[i]->n_rows);
+        if (dy[i] && !t->is_bf16) mat[i] = tape_weight(t, call, i, &st, err);
+        n_products += gemm_n_blocks(x->n_rows) + gemm_n_blocks(call->w[i]->n_rows);
+    }
+    if (st != FK_OK) return st;
+    if (t->is_bf16) return tape_matmul_bf16(t, call, dx, is_new, err);
     TRY(gemm_list_init(&l, t, n_products, err));
     add_dx(&l, call, mat, dy, dx, is_new);
     for (int i = 0; i < call->n_out; i++) {
         const struct tensor *w = call->w[i];
         float *dw = dy[i] ? tape_param_grad(t, w) : NULL;
-        float *db = dy[i] && call->bias[i] ? tape_param_grad(t, call->bias[i]) : NULL;
-        if (db) add_bias_grad(db, dy[i], x->n_rows, w->n_rows);
         if (!dw) continue;
         gemm_list_add_blocks(&l, &(struct gemm){.ta = true, .m = w->n_rows, .n = w->n_cols,
                              .k = x->n_rows, .alpha = 1, .a = dy[i], .lda = w->n_rows,

@@ -49,6 +49,7 @@ static void record(void *arg, const struct op_call *call)
 
 enum fk_status tape_create(struct tape **out, struct device *device, struct fk_error *err)
 {
+    tape_gemm_init();
     *out = NULL;
     struct tape *t = mem_zalloc(sizeof *t, MEM_TRAIN);
     if (!t) return fail_nomem(err, sizeof *t, "a tape");
@@ -75,9 +76,10 @@ void tape_destroy(struct tape **t)
 enum fk_status tape_add_param(struct tape *t, const struct tensor *w, float *grad,
                               struct fk_error *err)
 {
-    size_t row = (size_t)w->n_cols * sizeof(float);
-    if (w->dtype != DT_F32 || w->row_bytes != row || w->mat_bytes != row * (size_t)w->n_rows)
-        return fail(err, FK_EINVAL, "parameter %s is no f32 tensor without gaps",
+    size_t row = (size_t)w->n_cols * (w->dtype == DT_BF16 ? sizeof(uint16_t) : sizeof(float));
+    if ((w->dtype != DT_F32 && w->dtype != DT_BF16) || w->row_bytes != row ||
+        w->mat_bytes != row * (size_t)w->n_rows)
+        return fail(err, FK_EINVAL, "parameter %s is no f32 or bf16 tensor without gaps",
                     w->name ? w->name : "(unnamed)");
     if (!grow((void **)&t->params, &t->cap_params, t->n_params + 1, sizeof *t->params))
         return fail_nomem(err, t->n_params * sizeof *t->params, "the table of parameters");
@@ -101,6 +103,11 @@ void tape_begin(struct tape *t, const struct batch *batch)
     arena_reset_whole(&t->memory);
     if (t->n_grads) memset(t->grads, 0, t->n_grads * sizeof *t->grads);
     t->n_grads = 0;
+}
+
+void tape_set_bf16(struct tape *t, bool is_bf16)
+{
+    t->is_bf16 = is_bf16;
 }
 
 void tape_set_balance(struct tape *t, float coefficient)

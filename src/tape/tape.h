@@ -6,7 +6,7 @@
  *   struct tensor *logits = model->forward(model, &ops);
  *   tape_backward(t, logits, dlogits, &err);       adds to the gradient of every parameter
  *
- * Parameters are f32 weights that the caller registers with a gradient of the same shape; a weight
+ * Parameters are f32 or bf16 weights that the caller registers with an f32 gradient of the same shape; a weight
  * that was not registered is frozen, and may be of any type: the gradient passes through the floats that
  * it stands for, though the forward may have rounded its activations. Sequences begin at position 0 (a training batch holds whole
  * documents), so keys and values are those of the batch itself and the cache need not be read.
@@ -24,7 +24,7 @@ struct tape;
 enum fk_status tape_create(struct tape **out, struct device *device, struct fk_error *err);
 void tape_destroy(struct tape **t);
 
-/* w: f32, rows without gaps. grad: as many floats, the caller's, to which tape_backward adds. Views
+/* w: f32 or bf16, rows without gaps. grad: as many floats, the caller's, to which tape_backward adds. Views
  * of the same memory (a matrix seen flat) share it. */
 enum fk_status tape_add_param(struct tape *t, const struct tensor *w, float *grad,
                               struct fk_error *err);
@@ -33,6 +33,10 @@ struct op_recorder *tape_recorder(struct tape *t);
 
 /* Forgets the last pass. batch must outlive the pass. */
 void tape_begin(struct tape *t, const struct batch *batch);
+
+/* Gradients of matmul with operands rounded to bf16 and sums in f32, some twice as fast where the device
+ * multiplies bf16 (device_multiplies_bf16); the rest, attention and experts, stays f32. */
+void tape_set_bf16(struct tape *t, bool is_bf16);
 
 /* The sequence balance loss of DeepSeek-V3 (equations 17-20), for every router that was recorded:
  *   sum over sequences of  n_rows(seq) * coefficient * sum_i f_i P_i

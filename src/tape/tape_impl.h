@@ -32,7 +32,7 @@ struct tape {
     size_t n_calls, cap_calls;
     struct param *params; /* sorted by data before a backward pass */
     size_t n_params, cap_params;
-    bool params_sorted;
+    bool params_sorted, is_bf16;
     struct grad *grads; /* by id */
     size_t cap_grads, n_grads;
     struct arena memory; /* gradients of activations */
@@ -51,7 +51,7 @@ struct tape {
 float *tape_param_grad(const struct tape *t, const struct tensor *w);
 
 /* The matrices of a weight as floats without gaps: its own memory where it is f32, else a copy in the
- * scratch memory. A weight that learns is always f32. NULL: *st says why. */
+ * scratch memory. NULL: *st says why. */
 const float *tape_weight(struct tape *t, const struct op_call *call, int i, enum fk_status *st,
                          struct fk_error *err);
 
@@ -104,6 +104,9 @@ void tape_glu_again(enum act act, const float *g, const float *u, int64_t n, flo
 TAPE_GRAD(embed);
 TAPE_GRAD(matmul);
 TAPE_GRAD(matmul_heads);
+/* grad_bf16.c: of the matrices whose outputs have a gradient; dx as tape_grad_claim gave it. */
+enum fk_status tape_matmul_bf16(struct tape *t, const struct op_call *call, float *dx, bool is_new,
+                                struct fk_error *err);
 TAPE_GRAD(rmsnorm);
 TAPE_GRAD(add);
 TAPE_GRAD(scale);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * dtype.c - the table of element types and exact scalar conversions. */
 #include "src/tensor/dtype.h"
+#include "src/base/clones.h"
 #include <string.h>
 
 static const struct {
@@ -86,6 +87,16 @@ uint16_t f32_to_bf16(float f)
     uint32_t u = bits_of(f);
     if ((u & 0x7fffffff) > 0x7f800000u) return (uint16_t)(u >> 16 | 0x40); /* stays a NaN */
     return (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
+}
+
+CLONES void f32_to_bf16_row(const float *x, int64_t n, uint16_t *out)
+{
+    for (int64_t i = 0; i < n; i++) {
+        uint32_t u;
+        memcpy(&u, x + i, sizeof u);
+        uint32_t rounded = (u + 0x7fff + (u >> 16 & 1)) >> 16, nan = u >> 16 | 0x40;
+        out[i] = (uint16_t)((u & 0x7fffffff) > 0x7f800000u ? nan : rounded);
+    }
 }
 
 float f8_e4m3_to_f32(uint8_t b)

@@ -41,6 +41,7 @@ static inline float bf16_to_f32(uint16_t h)
     return v.f;
 }
 uint16_t f32_to_bf16(float f);
+void f32_to_bf16_row(const float *x, int64_t n, uint16_t *out);
 float f8_e4m3_to_f32(uint8_t b); /* the finite variant (E4M3FN): 0x7f and 0xff are NaN */
 
 #endif

@@ -107,6 +107,7 @@ void planes_head_write(const struct planes_head *h, uint8_t out[PLANES_HEAD_BYTE
     out[4] = 1;
     memcpy(out + 5, split, PLANES_N);
     out[PLANES_PLAN_AT] = (uint8_t)h->plan;
+    out[PLANES_FIRST_AT] = (uint8_t)h->first;
     put(out + 16, h->n_cols, 8);
     put(out + 24, h->n_rows, 8);
     put(out + 32, h->n_mats, 8);
@@ -132,7 +133,7 @@ uint32_t planes_head_crc(const uint8_t in[PLANES_HEAD_BYTES])
 {
     uint8_t fixed[PLANES_HEAD_BYTES];
     memcpy(fixed, in, sizeof fixed);
-    fixed[PLANES_PLAN_AT] = 0;
+    fixed[PLANES_PLAN_AT] = fixed[PLANES_FIRST_AT] = 0;
     memset(fixed + PLANES_LOSS_AT, 0, 4 * (PLANES_N - 1));
     memset(fixed + PLANES_CRC_AT, 0, 4);
     uint32_t crc = crc32c(0, fixed, sizeof fixed);
@@ -164,6 +165,9 @@ const char *planes_head_read(struct planes_head *h, const uint8_t in[PLANES_HEAD
     if (memcmp(in + 5, split, PLANES_N) != 0) return "planes split other than 2 1 1 2 2";
     h->plan = in[PLANES_PLAN_AT];
     if (h->plan && planes_bits(planes_index(h->plan)) != h->plan) return "a plan of no width there is";
+    h->first = in[PLANES_FIRST_AT];
+    if (h->first && (h->first > 6 || planes_bits(planes_index(h->first)) != h->first))
+        return "a first stage of no width there is";
     h->n_cols = get(in + 16, 8);
     h->n_rows = get(in + 24, 8);
     h->n_mats = get(in + 32, 8);

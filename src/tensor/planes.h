@@ -44,6 +44,7 @@ struct planes {
     const uint8_t *rows;  /* f16 [n_mats * n_groups * 8], little-endian */
     const uint8_t *prec;  /* bits by group [n_mats * n_groups], or NULL: all groups as `plan` says */
     int plan;             /* bits of all groups as the file plans; 0: all there is */
+    int first;            /* bits of the first of two stages, of an output head; 0: it is read in one */
     float loss[PLANES_N - 1]; /* see planes_head */
     struct planes_tables tables;
 };
@@ -85,6 +86,7 @@ void planes_unpack_tile(const struct planes *p, int64_t tile, int n_planes,
 struct planes_head {
     uint64_t n_cols, n_rows, n_mats;
     int plan; /* bits it is read at unless told otherwise; 0: all there is */
+    int first; /* an output head's first stage, where it is read as planned: see op_matmul_best; 0: none */
     struct planes_tables tables;
     uint32_t crc[PLANES_N]; /* CRC-32C of each plane */
     uint32_t crc_scales;    /* of rows and scales */
@@ -93,10 +95,11 @@ struct planes_head {
      * cost, from which plans are made; all 0: not measured. */
     float loss[PLANES_N - 1];
 };
-/* Where plan and losses stand in a head: they may change in a file that is there. */
+/* Where plan, first stage and losses stand in a head: they may change in a file that is there. */
 #define PLANES_PLAN_AT 10
+#define PLANES_FIRST_AT 11
 #define PLANES_LOSS_AT 176
-/* CRC-32C of a head but for its plan and losses; 0: written by a version that kept none. */
+/* CRC-32C of a head but for those three; 0: written by a version that kept none. */
 #define PLANES_CRC_AT 192
 uint32_t planes_head_crc(const uint8_t in[PLANES_HEAD_BYTES]);
 void planes_loss_write(const float loss[PLANES_N - 1], uint8_t out[4 * (PLANES_N - 1)]);

@@ -6,14 +6,12 @@
 #include "src/base/alloc.h"
 #include "src/base/clock.h"
 #include "src/base/fail.h"
-#include "src/base/rng.h"
-#include "src/precision/quantize.h"
 #include "src/train/distill_impl.h"
+#include "src/tensor/dtype.h"
 #include "src/train/params.h"
 
-#define PIECE 256
+#define PIECE DISTILL_PIECE
 #define STEP_TOKENS 1024
-#define HELD_PIECES 4
 #define PASS_FLOATS ((int64_t)1 << 26) /* of distributions that a pass holds */
 #define WARM_STEPS 10
 /* Of one Adam update at its height: in distances of levels, in units of a block's scale, and as a share of a
@@ -37,6 +35,14 @@ static const struct planes *planes_of(const struct distill *d, const char *name)
     return NULL;
 }
 
+static void set_data(struct tensor *t, bool is_bf16, void *data)
+{
+    t->dtype = is_bf16 ? DT_BF16 : DT_F32;
+    t->row_bytes = (size_t)t->n_cols * (is_bf16 ? sizeof(uint16_t) : sizeof(float));
+    t->mat_bytes = t->row_bytes * (size_t)t->n_rows;
+    t->data = data;
+}
+
 static enum fk_status add_planes(struct distill *d, struct tensor *t, const struct planes *p,
                                  struct fk_error *err)
 {
@@ -48,14 +54,11 @@ static enum fk_status add_planes(struct distill *d, struct tensor *t, const stru
     enum fk_status st = device_read_weight(d->device, t, 0, t->n_mats, 0, source, err);
     if (st == FK_OK) {
         d->n_planes++;
-        st = soft_planes_init(s, p, t->name, source, PULL, d->device, err);
+        st = soft_planes_init(s, p, t->name, source, PULL, d->is_bf16, d->device, err);
     }
     mem_free(source);
     if (st != FK_OK) return st;
-    t->dtype = DT_F32;
-    t->row_bytes = (size_t)t->n_cols * sizeof(float);
-    t->mat_bytes = t->row_bytes * (size_t)t->n_rows;
-    t->data = s->w;
+    set_data(t, d->is_bf16, s->w);
     return tape_add_param(pass_tape(d->learn), t, s->grad, err);
 }
 
@@ -93,22 +96,23 @@ static enum fk_status soften(void *arg, struct tensor *t, struct fk_error *err)
     return t->name && is_vector(t) ? add_vector(d, t, err) : FK_OK;
 }
 
-static enum fk_status read_text(struct distill *d, struct fk_error *err)
+/* The teacher's matrix in bf16, so that its products are those of bf16 too. */
+static enum fk_status teach_in_bf16(void *arg, struct tensor *t, struct fk_error *err)
 {
-    const struct tokenizer *t = d->teacher->tokenizer;
-    const char *text = d->p->text ? d->p->text : calibration_text;
-    size_t n_bytes = d->p->text ? d->p->n_bytes : calibration_text_bytes;
-    TRY(tokenizer_encode(t, text, n_bytes, NULL, &d->ids, err));
-    d->n_pieces = (int)(d->ids.n / PIECE);
-    d->n_held = d->n_pieces < 2 * HELD_PIECES ? d->n_pieces / 2 : HELD_PIECES;
-    if (!d->n_held)
-        return fail(err, FK_EINVAL, "the text has %zu tokens; distillation needs %d", d->ids.n, 2 * PIECE);
-    for (int i = 0; i < d->n_pieces && tokenizer_adds_bos(t); i++) d->ids.ids[i * PIECE] = tokenizer_bos(t);
-    d->order = mem_array((size_t)d->n_pieces, sizeof *d->order, MEM_TRAIN);
-    d->targets = mem_alloc(PIECE, MEM_TRAIN);
-    if (!d->order || !d->targets) return fail_nomem(err, PIECE, "the order of a text");
-    memset(d->targets, 1, PIECE);
-    return FK_OK;
+    struct distill *d = arg;
+    int64_t n = tensor_n_elements(t);
+    if (is_vector(t) || (t->dtype != DT_F16 && t->dtype != DT_F32)) return FK_OK;
+    float *rows = mem_array((size_t)n, sizeof *rows, MEM_TRAIN);
+    uint16_t *data = mem_array((size_t)n, sizeof *data, MEM_TRAIN);
+    d->copies[d->n_copies++] = data;
+    enum fk_status st = rows && data ? device_read_weight(d->device, t, 0, t->n_mats, 0, rows, err)
+                                     : fail_nomem(err, (size_t)n * sizeof *rows, t->name);
+    if (st == FK_OK) {
+        f32_to_bf16_row(rows, n, data);
+        set_data(t, true, data);
+    }
+    mem_free(rows);
+    return st;
 }
 
 static enum fk_status open_all(struct distill *d, const char *source, struct fk_error *err)
@@ -120,25 +124,30 @@ static enum fk_status open_all(struct distill *d, const char *source, struct fk_
     TRY(model_open(&d->file, d->path, false, err));
     if (!d->file->n_planes) return fail(err, FK_EINVAL, "%s is not in planes", d->path);
     if (d->teacher->n_planes) return fail(err, FK_EINVAL, "%s is in planes; it cannot teach", source);
-    TRY(read_text(d, err));
+    TRY(distill_text_open(&d->text, d->teacher, d->p->text, d->p->n_bytes, d->p->n_threads, err));
+    memset(d->targets, 1, sizeof d->targets);
     TRY(device_cpu_create(&d->device, &dp, err));
     int64_t rows = PASS_FLOATS / d->teacher->config.n_vocab / PIECE * PIECE;
     d->rows = (int)(rows < PIECE ? PIECE : rows > STEP_TOKENS ? STEP_TOKENS : rows);
+    d->is_bf16 = device_multiplies_bf16(d->device);
     TRY(pass_create(&d->teach, d->teacher, d->device, d->rows, err));
     TRY(pass_create(&d->learn, d->student, d->device, d->rows, err));
     TRY(train_each_tensor(d->student, count_tensor, &n, err));
     d->planes = mem_calloc(n, sizeof *d->planes, MEM_TRAIN);
     d->vectors = mem_calloc(n, sizeof *d->vectors, MEM_TRAIN);
-    if (!d->planes || !d->vectors) return fail_nomem(err, n * sizeof *d->planes, "the weights");
+    d->copies = mem_calloc(n, sizeof *d->copies, MEM_TRAIN);
+    if (!d->planes || !d->vectors || !d->copies) return fail_nomem(err, n * sizeof *d->planes, "the weights");
+    if (d->is_bf16) TRY(train_each_tensor(d->teacher, teach_in_bf16, d, err));
+    tape_set_bf16(pass_tape(d->learn), d->is_bf16);
     return train_each_tensor(d->student, soften, d, err);
 }
 
-/* Both distributions of pieces [first, first + n) in a given order. */
+/* Both distributions of n pieces. */
 static enum fk_status run_both(struct distill *d, const int32_t *pieces, int n, struct fk_error *err)
 {
     struct pass_doc docs[STEP_TOKENS / PIECE];
     for (int i = 0; i < n; i++)
-        docs[i] = (struct pass_doc){d->ids.ids + pieces[i] * PIECE, d->targets, PIECE};
+        docs[i] = (struct pass_doc){pieces + (size_t)i * PIECE, d->targets, PIECE};
     TRY(pass_forward(d->teach, docs, n, err));
     return pass_forward(d->learn, docs, n, err);
 }
@@ -172,35 +181,12 @@ static double last_kl(const struct distill *d, double *rows)
 static enum fk_status judge(struct distill *d, double *kl, struct fk_error *err)
 {
     double rows[STEP_TOKENS], sum = 0;
-    for (int i = 0; i < d->n_held; i++) {
-        int32_t piece = (int32_t)((int64_t)(2 * i + 1) * d->n_pieces / (2 * d->n_held));
-        TRY(run_both(d, &piece, 1, err));
+    for (int i = 0; i < d->text.n_held; i++) {
+        TRY(run_both(d, distill_text_held(&d->text, i), 1, err));
         sum += last_kl(d, rows);
     }
-    *kl = sum / d->n_held;
+    *kl = sum / d->text.n_held;
     return FK_OK;
-}
-
-static bool is_held(const struct distill *d, int piece)
-{
-    for (int i = 0; i < d->n_held; i++)
-        if (piece == (int)((int64_t)(2 * i + 1) * d->n_pieces / (2 * d->n_held))) return true;
-    return false;
-}
-
-/* The pieces of a round through the text, shuffled. */
-static int shuffle(struct distill *d, uint64_t round)
-{
-    int n = 0;
-    for (int i = 0; i < d->n_pieces; i++)
-        if (!is_held(d, i)) d->order[n++] = i;
-    for (int i = n - 1; i > 0; i--) {
-        int k = (int)(rng_u64(1, round, (uint64_t)i) % (uint64_t)(i + 1));
-        int32_t was = d->order[i];
-        d->order[i] = d->order[k];
-        d->order[k] = was;
-    }
-    return n;
 }
 
 static void update_vector(struct soft_vector *v, double lr, int64_t t)
@@ -230,8 +216,7 @@ static void update(struct distill *d, int64_t t, double share)
 static enum fk_status learn(struct distill *d, struct fk_distill_report *r, struct fk_error *err)
 {
     double begun = clock_seconds(), limit = 60 * d->p->minutes;
-    int n = 0, at = 0, per_pass = d->rows / PIECE, per_step = STEP_TOKENS / PIECE;
-    uint64_t round = 0;
+    int per_pass = d->rows / PIECE, per_step = STEP_TOKENS / PIECE;
     for (int64_t t = 1;; t++) {
         double spent = clock_seconds() - begun, share = limit > 0 ? spent / limit : 0;
         if (d->p->max_steps) share = fmax(share, (double)(t - 1) / (double)d->p->max_steps);
@@ -239,16 +224,12 @@ static enum fk_status learn(struct distill *d, struct fk_distill_report *r, stru
         if (d->p->progress && d->p->progress(d->p->progress_arg, "distilling", (unsigned long long)(1e4 * share), 10000))
             return fail(err, FK_ECANCELLED, "cancelled after %lld steps of distillation", (long long)t - 1);
         for (int done = 0; done < per_step;) {
-            if (at >= n) {
-                n = shuffle(d, round++);
-                at = 0;
-            }
-            int k = per_pass < n - at ? per_pass : n - at;
-            if (k > per_step - done) k = per_step - done;
-            TRY(run_both(d, d->order + at, k, err));
+            const int32_t *pieces;
+            int most = per_pass < per_step - done ? per_pass : per_step - done, k;
+            TRY(distill_text_next(&d->text, most, &pieces, &k, err));
+            TRY(run_both(d, pieces, k, err));
             TRY(pass_backward_toward(d->learn, pass_probs(d->teach),
                                      (float)(1 / (double)(STEP_TOKENS - per_step)), err));
-            at += k;
             done += k;
             r->n_learned += (int64_t)k * PIECE;
         }
@@ -262,7 +243,7 @@ static enum fk_status run(struct distill *d, const char *source, struct fk_disti
                           struct fk_error *err)
 {
     TRY(open_all(d, source, err));
-    r->n_tokens = d->n_held * (PIECE - 1);
+    r->n_tokens = d->text.n_held * (PIECE - 1);
     TRY(judge(d, &r->kl_before, err));
     TRY(learn(d, r, err));
     TRY(judge(d, &r->kl_after, err));
@@ -290,11 +271,11 @@ enum fk_status fk_distill(const char *source, const char *planes, const struct f
     pass_destroy(&d.teach);
     for (size_t i = 0; i < d.n_planes; i++) soft_planes_fini(&d.planes[i]);
     for (size_t i = 0; i < d.n_vectors; i++) mem_free(d.vectors[i].x);
+    for (size_t i = 0; i < d.n_copies; i++) mem_free(d.copies[i]);
+    mem_free(d.copies);
     mem_free(d.planes);
     mem_free(d.vectors);
-    mem_free(d.ids.ids);
-    mem_free(d.order);
-    mem_free(d.targets);
+    distill_text_close(&d.text);
     device_destroy(&d.device);
     model_close(&d.file);
     model_close(&d.student);

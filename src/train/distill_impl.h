@@ -5,7 +5,7 @@
 #include "fikr/train.h"
 #include "src/model/model.h"
 #include "src/tape/pass.h"
-#include "src/text/tokenizer.h"
+#include "src/train/distill_text.h"
 #include "src/train/soft_planes.h"
 
 /* A vector in F32 (norm, bias) that learns; moments beside it. */
@@ -22,12 +22,12 @@ struct distill {
     struct model *teacher, *student, *file; /* the source, the source with soft weights, what is taught */
     struct soft_planes *planes;
     struct soft_vector *vectors;
-    size_t n_planes, n_vectors;
+    uint16_t **copies;           /* of the teacher's matrices */
+    size_t n_planes, n_vectors, n_copies;
+    bool is_bf16;                /* products of both have bf16 operands */
     struct pass *teach, *learn;
-    struct token_vec ids;
-    int n_pieces, n_held;        /* pieces of the text; of them, for judging alone */
-    int32_t *order;              /* of those that are learned from */
-    uint8_t *targets;            /* [PIECE] ones */
+    struct distill_text text;
+    uint8_t targets[DISTILL_PIECE]; /* ones */
     int rows;                    /* tokens of a pass */
 };
 

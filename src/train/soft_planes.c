@@ -7,6 +7,7 @@
 #include "src/base/alloc.h"
 #include "src/base/clones.h"
 #include "src/base/fail.h"
+#include "src/tensor/dtype.h"
 
 #define REACH 80.0f /* places lie within -REACH to REACH steps of the levels of 2 to 4 bits */
 #define BETA1 0.9f
@@ -121,17 +122,21 @@ static int64_t n_groups(const struct soft_planes *s)
 }
 
 enum fk_status soft_planes_init(struct soft_planes *s, const struct planes *p, const char *name,
-                                const float *source, float pull, struct device *d, struct fk_error *err)
+                                const float *source, float pull, bool is_bf16, struct device *d,
+                                struct fk_error *err)
 {
     size_t rows = (size_t)(p->n_mats * p->n_rows), n = rows * (size_t)p->n_cols;
     size_t n_blocks = rows * (size_t)p->n_blocks;
-    *s = (struct soft_planes){.p = p, .name = name, .width = planes_read_index(p, 0, 0)};
+    *s = (struct soft_planes){.p = p, .name = name, .width = planes_read_index(p, 0, 0),
+                             .is_bf16 = is_bf16};
     s->unit = p->tables.unit[2];
-    float **all[] = {&s->w, &s->grad, &s->u, &s->m, &s->v, &s->q, &s->qm, &s->qv};
+    float **all[] = {&s->grad, &s->u, &s->m, &s->v, &s->q, &s->qm, &s->qv};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
-        *all[i] = mem_calloc(i < 5 ? n : n_blocks, sizeof(float), MEM_TRAIN);
+        *all[i] = mem_calloc(i < 4 ? n : n_blocks, sizeof(float), MEM_TRAIN);
         if (!*all[i]) return fail_nomem(err, n * sizeof(float), name);
     }
+    s->w = mem_calloc(n, is_bf16 ? sizeof(uint16_t) : sizeof(float), MEM_TRAIN);
+    if (!s->w) return fail_nomem(err, n * sizeof(float), name);
     make_tables(s);
     struct job j = {.s = s, .source = source, .pull = pull};
     device_parallel(d, init_group, &j, n_groups(s));
@@ -166,13 +171,15 @@ static void round_group(void *arg, int64_t group, int worker)
     int64_t first;
     int n = rows_of(s, group, &first);
     (void)worker;
+    float block[PLANES_COLS];
     for (int r = 0; r < n; r++) {
         float factor = factor_of(s, group, r);
         for (int64_t b = 0; b < p->n_blocks; b++) {
             float step = factor * scale_of(s, (first + r) * p->n_blocks + b);
             int64_t at = (first + r) * p->n_cols + b * PLANES_COLS;
-            for (int c = 0; c < PLANES_COLS; c++)
-                s->w[at + c] = step * s->level[s->code_of[step_of(s->u[at + c])]];
+            float *w = s->is_bf16 ? block : (float *)s->w + at;
+            for (int c = 0; c < PLANES_COLS; c++) w[c] = step * s->level[s->code_of[step_of(s->u[at + c])]];
+            if (s->is_bf16) f32_to_bf16_row(block, PLANES_COLS, (uint16_t *)s->w + at);
         }
     }
 }

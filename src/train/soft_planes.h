@@ -19,7 +19,9 @@ struct soft_planes {
     const char *name;        /* borrowed */
     int width;               /* index of the width that it is read at, and learns for */
     float unit;              /* of the width: level 1 at scale 1 and row factor 1 */
-    float *w, *grad;         /* [n_mats * n_rows][n_cols]: as rounded; added to by a backward pass */
+    void *w;                 /* [n_mats * n_rows][n_cols], f32 or bf16: as rounded */
+    bool is_bf16;
+    float *grad;             /* the same shape: added to by a backward pass */
     float *u, *m, *v;        /* the same shape: places, and moments of their gradient */
     float *q, *qm, *qv;      /* [n_mats * n_rows][n_blocks] */
     uint8_t code_of[SOFT_STEPS]; /* by place */
@@ -28,10 +30,11 @@ struct soft_planes {
     uint16_t first[256], last[256]; /* places that have the code at the width (its lower bits zero) */
 };
 
-/* source: [n_mats * n_rows][n_cols], what was rounded. Every place begins in the cell of its code, `pull`
+/* source: [n_mats * n_rows][n_cols], what was rounded; is_bf16: what w is to be. Every place begins in the cell of its code, `pull`
  * (0 to 1) of the way from the middle towards where the source lies. */
 enum fk_status soft_planes_init(struct soft_planes *s, const struct planes *p, const char *name,
-                                const float *source, float pull, struct device *d, struct fk_error *err);
+                                const float *source, float pull, bool is_bf16, struct device *d,
+                                struct fk_error *err);
 void soft_planes_fini(struct soft_planes *s); /* a zeroed struct is fine */
 
 /* Fills w. */

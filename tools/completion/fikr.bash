@@ -27,7 +27,7 @@ _fikr() {
     --kv) words="f16 f32 i8 i4" ;;
     --mla) words="auto absorbed expanded" ;;
     --bits) words="auto 2 3 4 6 8 exact" ;;
-    --head) words="whole 2 3 4 6" ;;
+    --head) words="plan whole 2 3 4 6" ;;
     --strip) words="2 3 4 6 plan" ;;
     --think) words="on off auto" ;;
     --template) words="chatml llama2 llama3 gemma deepseek plain" ;;

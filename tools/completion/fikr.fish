@@ -38,7 +38,7 @@ complete -c fikr -n '__fish_seen_subcommand_from run fit logits perplexity bench
 complete -c fikr -l kv -x -a 'f16 f32 i8 i4'
 complete -c fikr -l mla -x -a 'auto absorbed expanded'
 complete -c fikr -l bits -x -a 'auto 2 3 4 6 8 exact'
-complete -c fikr -l head -x -a 'whole 2 3 4 6'
+complete -c fikr -l head -x -a 'plan whole 2 3 4 6'
 complete -c fikr -l strip -x -a '2 3 4 6 plan'
 complete -c fikr -n '__fish_seen_subcommand_from run' -l template -r -F \
     -a 'chatml llama2 llama3 gemma deepseek plain'

@@ -384,6 +384,57 @@ static void budgets_are_kept(void **state)
     assert_int_equal(fk_quantize(gold_path("llama.gguf"), other, &p, &err), FK_EINVAL);
 }
 
+static void plans_of(const char *path, int *of_head, int *first, int *of_others)
+{
+    struct model *m = NULL;
+    *of_others = 0;
+    assert_int_equal(model_open(&m, path, false, NULL), FK_OK);
+    for (const struct model_planes *p = m->plane_weights; p; p = p->next) {
+        if (p->planes != m->output->data) {
+            assert_int_equal(p->planes->first, 0);
+            *of_others += p->planes->plan != 0;
+            continue;
+        }
+        *of_head = p->planes->plan;
+        *first = p->planes->first;
+    }
+    model_close(&m);
+}
+
+/* A head in two stages is planned by the budget, kept by what is made of the file, and dropped by a budget
+ * without one. */
+static void a_budget_plans_the_head_in_two_stages(void **state)
+{
+    (void)state;
+    struct fk_quantize_params p;
+    struct fk_error err = {0};
+    int of_head, first, of_others;
+    fk_quantize_default_params(&p);
+    p.bpw = 11;
+    p.head_bits = 3;
+    const char *const from[] = {whole, gold_path("llama.gguf")};
+    for (int i = 0; i < 2; i++) {
+        if (fk_quantize(from[i], other, &p, &err)) fail_msg("%s", err.message);
+        plans_of(other, &of_head, &first, &of_others);
+        assert_true(of_head == 0 && first == 3 && of_others > 3);
+        if (i == 0) assert_int_equal(fk_check_planes(other, NULL, NULL, NULL, &err), FK_OK);
+    }
+    p.strip = FK_STRIP_PLAN;
+    p.bpw = 0;
+    assert_int_equal(fk_quantize(other, other, &p, &err), FK_OK);
+    plans_of(other, &of_head, &first, &of_others);
+    assert_true(of_head == 0 && first == 3);
+    fk_quantize_default_params(&p);
+    p.bpw = 11;
+    assert_int_equal(fk_quantize(whole, other, &p, &err), FK_OK);
+    plans_of(other, &of_head, &first, &of_others);
+    assert_true(of_head != 0 && first == 0);
+    p.head_bits = 5;
+    assert_int_equal(fk_quantize(whole, other, &p, &err), FK_EINVAL);
+    p.head_bits = 8;
+    assert_int_equal(fk_quantize(whole, other, &p, &err), FK_EINVAL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -394,6 +445,7 @@ int main(void)
         cmocka_unit_test(choices_are_the_best_ones),
         cmocka_unit_test(a_large_unit_gets_its_step),
         cmocka_unit_test(budgets_are_kept),
+        cmocka_unit_test(a_budget_plans_the_head_in_two_stages),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

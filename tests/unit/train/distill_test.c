@@ -74,8 +74,8 @@ static void soft_weights_are_what_is_read(void **state)
             OK(device_read_weight(d, &t, 0, t.n_mats, widths[i], read, err));
             for (int pull = 0; pull < 3; pull++) {
                 struct soft_planes s;
-                OK(soft_planes_init(&s, p->planes, p->name, read, (float)pull / 2, d, err));
-                for (size_t k = 0; k < n; k++) assert_float_equal(s.w[k], read[k], 1e-6f);
+                OK(soft_planes_init(&s, p->planes, p->name, read, (float)pull / 2, false, d, err));
+                for (size_t k = 0; k < n; k++) assert_float_equal(((const float *)s.w)[k], read[k], 1e-6f);
                 for (int64_t tile = 0; tile < p->planes->n_groups * p->planes->n_blocks; tile++) {
                     uint8_t codes[PLANES_TILE], was[PLANES_TILE];
                     int8_t scales[PLANES_ROWS];
