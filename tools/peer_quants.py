@@ -2,10 +2,12 @@
 """Planes beside llama.cpp's quantized types: bytes of a file against the divergence from 16 bits.
 
 Usage: peer_quants.py MODEL TEXT FOLDER [--fikr build/fikr] [--name NAME] [--windows 16] [--threads 1]
-                      [--bpw 3.6,4.3,...] [--raw] [--csv FILE] [--svg FILE]
+                      [--bpw 3.6,4.3,...] [--raw] [--joined] [--csv FILE] [--svg FILE]
 MODEL is permuted first (fikr convert --permute 7), so that its weights lie on no quantizer's grid; --raw takes
 it as it is. llama.cpp gets the importance matrix of our own calibration (the text that fikr brings, so TEXT is
 another). All are judged by fikr's kernels against the 16-bit file, on windows of 512 tokens of TEXT.
+
+--joined adds what K-quants would make of a model whose widths are no multiple of 256 (peer_joined.py): an emulation.
 
 Three kinds of ours: one file of planes, read at a width; files that are rounded for one width; files that are
 rounded for a measured plan, stripped to it. The bytes are those of a file that holds what is read, no more.
@@ -23,14 +25,16 @@ import subprocess
 from pathlib import Path
 
 import numpy as np
+import peer_joined
 
 TYPES = {"Q8_0": 7, "Q6_K": 18, "Q5_K_M": 17, "Q4_K_M": 15, "IQ4_XS": 30, "Q3_K_M": 12, "Q2_K": 10}
 WIDTHS = (8, 6, 4, 3)
 COLUMNS = ("model", "kind", "name", "file_bytes", "bits_a_weight", "ppl", "kl_mean", "kl_95", "kl_p99",
            "top1_agreement", "tokens")
-KINDS = {"llama.cpp, imatrix": ("tab:orange", "s"), "one file, read at a width": ("tab:gray", "^"),
+KINDS = {"llama.cpp, imatrix": ("tab:orange", "s"), "llama.cpp, joined rows (emulated)": ("tab:red", "x"),
+         "one file, read at a width": ("tab:gray", "^"),
          "rounded for a width": ("tab:green", "v"), "rounded for a plan": ("tab:blue", "o")}
-PEER, ONE, WIDTH, PLAN = KINDS
+PEER, JOINED, ONE, WIDTH, PLAN = KINDS
 
 
 def read_imatrix(path):
@@ -91,13 +95,12 @@ class Bench:
                          "--threads", self.a.threads, *more)
 
     def add(self, kind, name, path, *bits, made=None):
-        """made: makes path where no row is known yet."""
+        """made: makes path where no row is known yet, and may give the bytes that count."""
         row = self.folder / "rows" / f"{name.replace(' ', '-')}.json"
         if not row.exists():
-            if made:
-                made()
+            n_bytes = made() if made else None
             r = self.judge(path, "--kl-base", self.base, *bits)
-            r["file_bytes"] = os.path.getsize(path)
+            r["file_bytes"] = n_bytes if isinstance(n_bytes, int) else os.path.getsize(path)
             r["n_params"] = self.fikr("inspect", path)["n_params"]
             row.write_text(json.dumps(r))
         r = json.loads(row.read_text())
@@ -124,6 +127,11 @@ class Bench:
             if not path.exists():
                 quantize_peer(self.source, self.imatrix, path, kind)
             self.add(PEER, name, path)
+        for name in peer_joined.WANTED if a.joined else ():
+            path = d / "joined.gguf"
+            self.add(JOINED, f"{name} joined", path, made=lambda: peer_joined.make(
+                self.source, d / f"{name}.gguf", read_imatrix(self.imatrix), path, name))
+        (d / "joined.gguf").unlink(missing_ok=True)
         for bits in WIDTHS:
             cut = d / f"cut-{bits}.gguf"
             if bits < 8:
@@ -170,7 +178,7 @@ def draw(path, rows):
                 continue
             x, y, e, names = zip(*of)
             ax.errorbar(x, y, e, color=color, marker=marker, ms=4, lw=1, label=kind)
-            for at, level, name in zip(x, y, names if kind == PEER else ()):
+            for at, level, name in zip(x, y, names if kind in (PEER, JOINED) else ()):
                 ax.annotate(name, (at, level), fontsize=6, xytext=(3, 3), textcoords="offset points")
         ax.set_yscale("log")
         ax.set_title(model, fontsize=9)
@@ -194,6 +202,7 @@ def main():
     ap.add_argument("--bpw", type=lambda s: s.split(","), default=["3.6", "4.3", "5.26", "6.13"],
                     help="of plans")
     ap.add_argument("--raw", action="store_true")
+    ap.add_argument("--joined", action="store_true")
     ap.add_argument("--csv", type=Path)
     ap.add_argument("--svg", type=Path)
     a = ap.parse_args()

@@ -71,10 +71,11 @@ enum fk_status fk_train(const struct fk_train_params *p, struct fk_error *err);
 enum fk_status fk_train_export(const char *checkpoint, const char *out_path, struct fk_error *err);
 
 struct fk_distill_report {
-    double kl_before, kl_after; /* nats a token from the source, over n_tokens that were not learned from */
+    int n_widths, bits[3];            /* that were learned for; 0 bits: what each weight is planned for */
+    double kl_before[3], kl_after[3]; /* nats a token from the source, over n_tokens that were not learned from */
     int n_tokens;
     int64_t n_steps, n_learned; /* updates; tokens that they saw */
-    int is_kept;                /* 0: it was no better, and the file is as it was */
+    int is_kept;                /* 0: it was no better (of several widths, in the mean of the logarithms) */
 };
 
 struct fk_distill_params {
@@ -91,9 +92,9 @@ struct fk_distill_params {
 void fk_distill_default_params(struct fk_distill_params *p);
 
 /* Teaches a file of planes (fk_quantize) to say what the model says that it was made from: codes, scales
- * and norms change, widths and bytes do not. Every weight learns for the width that it is planned for
- * (without a plan: the widest). planes is written anew, whole or not at all, and only where that helped.
- * Memory: 24 bytes a weight. */
+ * and norms change, widths and bytes do not. Every weight learns for the width that it is planned for; a file
+ * without a plan for 3, 4 and 8 bits in turn. planes is written anew, whole or not at all, and only where that helped.
+ * Memory: 25 bytes a weight. */
 enum fk_status fk_distill(const char *source, const char *planes, const struct fk_distill_params *params,
                           struct fk_error *err);
 /* The first eight bytes of a checkpoint. */

@@ -84,9 +84,13 @@ static enum fk_status run(const struct args *a, struct fk_quantize_params *p, ch
 static void print_distilled(const struct fk_distill_report *r)
 {
     if (!r->n_tokens) return;
-    fprintf(stderr, "distilled in %lld steps over %s tokens: divergence from the source %.4f, before %.4f, over "
-            "%d tokens of the text that it did not learn from%s\n", (long long)r->n_steps,
-            term_count((unsigned long long)r->n_learned), r->kl_after, r->kl_before, r->n_tokens,
+    fprintf(stderr, "distilled in %lld steps over %s tokens: divergence from the source", (long long)r->n_steps,
+            term_count((unsigned long long)r->n_learned));
+    for (int i = 0; i < r->n_widths; i++) {
+        fprintf(stderr, "%s %.4f, before %.4f", i ? ";" : "", r->kl_after[i], r->kl_before[i]);
+        if (r->bits[i]) fprintf(stderr, " at %d bits", r->bits[i]);
+    }
+    fprintf(stderr, ", over %d tokens of the text that it did not learn from%s\n", r->n_tokens,
             r->is_kept ? "" : "; the file was left as it was");
 }
 
@@ -132,12 +136,25 @@ static bool put_report(json_t *doc, const struct fk_quantize_report *r)
                    json_put(doc, "plan_kl", json_num(r->plan_kl))));
 }
 
+static json_t *of_widths(const double *x, int n)
+{
+    json_t *a = json_array();
+    for (int i = 0; i < n && a; i++)
+        if (json_array_append_new(a, json_num(x[i]))) {
+            json_decref(a);
+            a = NULL;
+        }
+    return a;
+}
+
 static bool put_distilled(json_t *doc, const struct fk_distill_report *r)
 {
+    double bits[3] = {r->bits[0], r->bits[1], r->bits[2]};
     return !r->n_tokens || (json_put(doc, "distill_steps", json_integer(r->n_steps)) &&
                             json_put(doc, "distill_tokens", json_integer(r->n_learned)) &&
-                            json_put(doc, "distill_kl_before", json_num(r->kl_before)) &&
-                            json_put(doc, "distill_kl_after", json_num(r->kl_after)) &&
+                            json_put(doc, "distill_bits", of_widths(bits, r->n_widths)) &&
+                            json_put(doc, "distill_kl_before", of_widths(r->kl_before, r->n_widths)) &&
+                            json_put(doc, "distill_kl_after", of_widths(r->kl_after, r->n_widths)) &&
                             json_put(doc, "distill_kept", json_boolean(r->is_kept)));
 }
 

@@ -21,7 +21,9 @@
 #define RATE_VECTOR 2e-3
 #define BETA1 0.9
 #define BETA2 0.98
-#define PULL 0.9f /* see soft_planes_init */
+/* See soft_planes_init. Nearer to the source more codes lie at the edge of their cells, where noise alone changes them:
+ * at 0.9 the first steps undid what error feedback had done. */
+#define PULL 0.5f
 
 static bool is_vector(const struct tensor *t)
 {
@@ -178,7 +180,26 @@ static double last_kl(const struct distill *d, double *rows)
     return sum / n;
 }
 
-static enum fk_status judge(struct distill *d, double *kl, struct fk_error *err)
+/* Every weight as read at `bits`, by the rule of planes_read_index. */
+static void round_all(struct distill *d, int bits)
+{
+    for (size_t i = 0; i < d->n_planes; i++)
+        soft_planes_round(&d->planes[i], planes_read_index(d->planes[i].p, 0, bits), d->device);
+}
+
+/* A file without a plan is made for all widths: it learns at these in turn. */
+static void choose_widths(struct distill *d)
+{
+    static const int all[] = {3, 4, 8};
+    d->n_widths = 1;
+    if (d->file->has_plan) return;
+    d->n_widths = 0;
+    for (int i = 0; i < 3; i++)
+        if (planes_index(all[i]) < d->file->n_planes) d->bits[d->n_widths++] = all[i];
+    if (!d->n_widths) d->n_widths = 1; /* 2 bits are all there is */
+}
+
+static enum fk_status judge_width(struct distill *d, double *kl, struct fk_error *err)
 {
     double rows[STEP_TOKENS], sum = 0;
     for (int i = 0; i < d->text.n_held; i++) {
@@ -186,6 +207,15 @@ static enum fk_status judge(struct distill *d, double *kl, struct fk_error *err)
         sum += last_kl(d, rows);
     }
     *kl = sum / d->text.n_held;
+    return FK_OK;
+}
+
+static enum fk_status judge(struct distill *d, double kl[3], struct fk_error *err)
+{
+    for (int i = 0; i < d->n_widths; i++) {
+        round_all(d, d->bits[i]);
+        TRY(judge_width(d, &kl[i], err));
+    }
     return FK_OK;
 }
 
@@ -206,10 +236,7 @@ static void update_vector(struct soft_vector *v, double lr, int64_t t)
 static void update(struct distill *d, int64_t t, double share)
 {
     struct soft_step step = {.lr = share * RATE_PLACE, .lr_scale = share * RATE_SCALE, .t = t};
-    for (size_t i = 0; i < d->n_planes; i++) {
-        soft_planes_update(&d->planes[i], &step, d->device);
-        soft_planes_round(&d->planes[i], d->device);
-    }
+    for (size_t i = 0; i < d->n_planes; i++) soft_planes_update(&d->planes[i], &step, d->device);
     for (size_t i = 0; i < d->n_vectors; i++) update_vector(&d->vectors[i], share * RATE_VECTOR, t);
 }
 
@@ -223,13 +250,17 @@ static enum fk_status learn(struct distill *d, struct fk_distill_report *r, stru
         if (share >= 1) return FK_OK;
         if (d->p->progress && d->p->progress(d->p->progress_arg, "distilling", (unsigned long long)(1e4 * share), 10000))
             return fail(err, FK_ECANCELLED, "cancelled after %lld steps of distillation", (long long)t - 1);
+        int i_width = (int)((t - 1) % d->n_widths);
+        round_all(d, d->bits[i_width]);
+        /* Several widths: the mean logarithm falls, or 8 bits would pay for what 3 bits gain. */
+        double weight = d->n_widths > 1 ? 1 / (r->kl_before[i_width] + 1e-6) : 1;
         for (int done = 0; done < per_step;) {
             const int32_t *pieces;
             int most = per_pass < per_step - done ? per_pass : per_step - done, k;
             TRY(distill_text_next(&d->text, most, &pieces, &k, err));
             TRY(run_both(d, pieces, k, err));
             TRY(pass_backward_toward(d->learn, pass_probs(d->teach),
-                                     (float)(1 / (double)(STEP_TOKENS - per_step)), err));
+                                     (float)(weight / (double)(STEP_TOKENS - per_step)), err));
             done += k;
             r->n_learned += (int64_t)k * PIECE;
         }
@@ -243,11 +274,16 @@ static enum fk_status run(struct distill *d, const char *source, struct fk_disti
                           struct fk_error *err)
 {
     TRY(open_all(d, source, err));
+    choose_widths(d);
     r->n_tokens = d->text.n_held * (PIECE - 1);
-    TRY(judge(d, &r->kl_before, err));
+    r->n_widths = d->n_widths;
+    memcpy(r->bits, d->bits, sizeof r->bits);
+    TRY(judge(d, r->kl_before, err));
     TRY(learn(d, r, err));
-    TRY(judge(d, &r->kl_after, err));
-    r->is_kept = r->kl_after < r->kl_before;
+    TRY(judge(d, r->kl_after, err));
+    double gain = 0;
+    for (int i = 0; i < d->n_widths; i++) gain += log((r->kl_before[i] + 1e-9) / (r->kl_after[i] + 1e-9));
+    r->is_kept = gain > 0;
     return r->is_kept ? distill_write(d, err) : FK_OK;
 }
 

@@ -48,23 +48,37 @@ static int step_of(float u)
 
 static void make_tables(struct soft_planes *s)
 {
-    unsigned step = 1u << shift_of[s->width];
-    for (int k = 0; k < 256; k++) s->level[k] = level_at(s->p, s->width, (unsigned)k);
-    for (int k = 0; k < 256; k++) s->first[k] = s->last[k] = 0;
-    s->gap = (level_at(s->p, s->width, 256 - step) - s->level[0]) / (float)(256 / step - 1);
+    unsigned step = 1u << shift_of[s->aim];
+    for (int w = 0; w < PLANES_N; w++)
+        for (int k = 0; k < 256; k++) s->level[w][k] = level_at(s->p, w, (unsigned)k);
+    const float *level = s->level[s->aim];
+    s->gap = (level[256 - step] - level[0]) / (float)(256 / step - 1);
     int seen[256] = {0};
     for (int k = 0; k < SOFT_STEPS; k++) {
         float u = place_of(k);
         unsigned best = 0;
         for (unsigned c = step; c < 256; c += step)
-            if (fabsf(s->level[c] - u) < fabsf(s->level[best] - u)) best = c;
-        s->code_of[k] = (uint8_t)refine(s->p, best, s->width, u);
+            if (fabsf(level[c] - u) < fabsf(level[best] - u)) best = c;
+        s->code_of[k] = (uint8_t)refine(s->p, best, s->aim, u);
         if (!seen[best]++) s->first[best] = (uint16_t)k;
         s->last[best] = (uint16_t)k;
     }
-    /* Leaves reach over each other at 6 and 8 bits: a code may be nearest nowhere. */
-    for (unsigned c = 0; c < 256; c += step)
-        if (!seen[c]) s->first[c] = s->last[c] = (uint16_t)step_of(s->level[c]);
+    /* Leaves reach over each other at 6 and 8 bits: a code may be nearest nowhere. Its weights begin where its
+     * level lies, in another's cell. */
+    for (unsigned c = 0; c < 256; c += step) {
+        s->cell[c] = s->code_of[step_of(level[c])] & (uint8_t)(0xffu << shift_of[s->aim]);
+        if (seen[c]) s->cell[c] = (uint8_t)c;
+        s->first[c] = s->first[s->cell[c]];
+        s->last[c] = s->last[s->cell[c]];
+    }
+}
+
+/* Of weight `at`. */
+static unsigned code_at(const struct soft_planes *s, int64_t at)
+{
+    unsigned code = s->code_of[step_of(s->u[at])], was = s->was[at];
+    unsigned began = s->cell[was & (0xffu << shift_of[s->aim])];
+    return (code ^ began) >> shift_of[s->aim] ? code : was;
 }
 
 struct job {
@@ -106,14 +120,21 @@ static void init_group(void *arg, int64_t group, int worker)
             s->q[(first + r) * p->n_blocks + b] = q;
             for (int c = 0; c < PLANES_COLS; c++) {
                 int64_t at = (first + r) * p->n_cols + b * PLANES_COLS + c;
-                unsigned code = codes[r * PLANES_COLS + c] & (0xffu << shift_of[s->width]);
-                float middle = s->level[code], x = step ? j->source[at] / step : middle;
+                unsigned code = codes[r * PLANES_COLS + c] & (0xffu << shift_of[s->aim]);
+                s->was[at] = codes[r * PLANES_COLS + c];
+                float middle = s->level[s->aim][code], x = step ? j->source[at] / step : middle;
                 float low = place_of(s->first[code]), high = place_of(s->last[code]);
                 x = x < low ? low : x > high ? high : x;
                 s->u[at] = middle + j->pull * (x - middle);
             }
         }
     }
+}
+
+static int aim_of(const struct planes *p)
+{
+    int read = planes_read_index(p, 0, 0);
+    return p->plan || p->first || read < 2 ? read : 2;
 }
 
 static int64_t n_groups(const struct soft_planes *s)
@@ -127,8 +148,7 @@ enum fk_status soft_planes_init(struct soft_planes *s, const struct planes *p, c
 {
     size_t rows = (size_t)(p->n_mats * p->n_rows), n = rows * (size_t)p->n_cols;
     size_t n_blocks = rows * (size_t)p->n_blocks;
-    *s = (struct soft_planes){.p = p, .name = name, .width = planes_read_index(p, 0, 0),
-                             .is_bf16 = is_bf16};
+    *s = (struct soft_planes){.p = p, .name = name, .aim = aim_of(p), .is_bf16 = is_bf16};
     s->unit = p->tables.unit[2];
     float **all[] = {&s->grad, &s->u, &s->m, &s->v, &s->q, &s->qm, &s->qv};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
@@ -136,17 +156,19 @@ enum fk_status soft_planes_init(struct soft_planes *s, const struct planes *p, c
         if (!*all[i]) return fail_nomem(err, n * sizeof(float), name);
     }
     s->w = mem_calloc(n, is_bf16 ? sizeof(uint16_t) : sizeof(float), MEM_TRAIN);
-    if (!s->w) return fail_nomem(err, n * sizeof(float), name);
+    s->was = mem_calloc(n, 1, MEM_TRAIN);
+    if (!s->w || !s->was) return fail_nomem(err, n * sizeof(float), name);
     make_tables(s);
     struct job j = {.s = s, .source = source, .pull = pull};
     device_parallel(d, init_group, &j, n_groups(s));
-    soft_planes_round(s, d);
+    soft_planes_round(s, planes_read_index(p, 0, 0), d);
     return FK_OK;
 }
 
 void soft_planes_fini(struct soft_planes *s)
 {
     mem_free(s->w);
+    mem_free(s->was);
     mem_free(s->grad);
     mem_free(s->u);
     mem_free(s->m);
@@ -178,14 +200,15 @@ static void round_group(void *arg, int64_t group, int worker)
             float step = factor * scale_of(s, (first + r) * p->n_blocks + b);
             int64_t at = (first + r) * p->n_cols + b * PLANES_COLS;
             float *w = s->is_bf16 ? block : (float *)s->w + at;
-            for (int c = 0; c < PLANES_COLS; c++) w[c] = step * s->level[s->code_of[step_of(s->u[at + c])]];
+            for (int c = 0; c < PLANES_COLS; c++) w[c] = step * s->level[s->width][code_at(s, at + c)];
             if (s->is_bf16) f32_to_bf16_row(block, PLANES_COLS, (uint16_t *)s->w + at);
         }
     }
 }
 
-void soft_planes_round(struct soft_planes *s, struct device *d)
+void soft_planes_round(struct soft_planes *s, int width, struct device *d)
 {
+    s->width = width;
     struct job j = {.s = s};
     device_parallel(d, round_group, &j, n_groups(s));
 }
@@ -217,7 +240,7 @@ static void update_group(void *arg, int64_t group, int worker)
             int64_t k = (first + r) * p->n_blocks + b, at = (first + r) * p->n_cols + b * PLANES_COLS;
             float q = scale_of(s, k), step = factor * q, dq = 0;
             for (int c = 0; c < PLANES_COLS; c++)
-                dq += s->grad[at + c] * factor * s->level[s->code_of[step_of(s->u[at + c])]];
+                dq += s->grad[at + c] * factor * s->level[s->width][code_at(s, at + c)];
             if (lr > 0)
                 adam(s->u + at, s->m + at, s->v + at, s->grad + at, step, lr, j->bias1, j->bias2,
                      PLANES_COLS);
@@ -246,7 +269,6 @@ void soft_planes_tile(const struct soft_planes *s, int64_t tile, uint8_t codes[P
     for (int r = 0; r < n; r++) {
         scales[r] = (int8_t)scale_of(s, (first + r) * p->n_blocks + b);
         for (int c = 0; c < PLANES_COLS; c++)
-            codes[r * PLANES_COLS + c] =
-                s->code_of[step_of(s->u[(first + r) * p->n_cols + b * PLANES_COLS + c])];
+            codes[r * PLANES_COLS + c] = (uint8_t)code_at(s, (first + r) * p->n_cols + b * PLANES_COLS + c);
     }
 }

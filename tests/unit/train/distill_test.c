@@ -50,45 +50,48 @@ static char *bytes_of_file(size_t *n)
     return bytes;
 }
 
-/* At every width, wherever places begin in their cells. */
+/* w as softened is w as read at every width of the file, and the same bytes. */
+static void check_soft(struct device *d, const struct planes *p, const char *name, float pull)
+{
+    const struct tensor t = {.dtype = DT_PLANES, .n_cols = p->n_cols, .name = name, .n_rows = p->n_rows,
+                             .n_mats = p->n_mats, .data = (void *)p};
+    size_t n = (size_t)tensor_n_elements(&t);
+    float *read = mem_array(n, sizeof *read, MEM_TRAIN);
+    struct soft_planes s;
+    assert_non_null(read);
+    OK(device_read_weight(d, &t, 0, t.n_mats, p->plan, read, err));
+    OK(soft_planes_init(&s, p, name, read, pull, false, d, err));
+    for (int w = 0; w < p->n_planes; w++) {
+        OK(device_read_weight(d, &t, 0, t.n_mats, planes_bits(w), read, err));
+        soft_planes_round(&s, w, d);
+        for (size_t k = 0; k < n; k++) assert_float_equal(((const float *)s.w)[k], read[k], 1e-6f);
+    }
+    for (int64_t tile = 0; tile < p->n_groups * p->n_blocks; tile++) {
+        uint8_t codes[PLANES_TILE], was[PLANES_TILE];
+        int8_t scales[PLANES_ROWS];
+        soft_planes_tile(&s, tile, codes, scales);
+        assert_memory_equal(scales, p->scales + tile * PLANES_ROWS, PLANES_ROWS);
+        planes_unpack_tile(p, tile, p->n_planes, was);
+        assert_memory_equal(codes, was, sizeof was);
+    }
+    soft_planes_fini(&s);
+    mem_free(read);
+}
+
+/* Planned for each width, and for none; wherever places begin in their cells. */
 static void soft_weights_are_what_is_read(void **state)
 {
     (void)state;
     struct device_params dp = {.n_threads = 2};
     struct device *d = NULL;
     OK(device_cpu_create(&d, &dp, err));
-    static const int widths[] = {2, 3, 4, 6, 8};
-    for (int i = 0; i < 5; i++) {
-        char plan[4];
+    static const char *const plans[] = {NULL, "=2", "=3", "=4", "=6", "=8"};
+    for (int i = 0; i < 6; i++) {
         struct model *m = NULL;
-        snprintf(plan, sizeof plan, "=%d", widths[i]);
-        quantize(plan, i % 2 ? FK_STRIP_PLAN : 0);
+        quantize(plans[i], i % 2 ? FK_STRIP_PLAN : 0);
         OK(model_open(&m, planes, false, err));
-        for (const struct model_planes *p = m->plane_weights; p; p = p->next) {
-            const struct tensor t = {.dtype = DT_PLANES, .n_cols = p->planes->n_cols, .name = p->name,
-                                     .n_rows = p->planes->n_rows, .n_mats = p->planes->n_mats,
-                                     .data = p->planes};
-            size_t n = (size_t)tensor_n_elements(&t);
-            float *read = mem_array(n, sizeof *read, MEM_TRAIN);
-            assert_non_null(read);
-            OK(device_read_weight(d, &t, 0, t.n_mats, widths[i], read, err));
-            for (int pull = 0; pull < 3; pull++) {
-                struct soft_planes s;
-                OK(soft_planes_init(&s, p->planes, p->name, read, (float)pull / 2, false, d, err));
-                for (size_t k = 0; k < n; k++) assert_float_equal(((const float *)s.w)[k], read[k], 1e-6f);
-                for (int64_t tile = 0; tile < p->planes->n_groups * p->planes->n_blocks; tile++) {
-                    uint8_t codes[PLANES_TILE], was[PLANES_TILE];
-                    int8_t scales[PLANES_ROWS];
-                    soft_planes_tile(&s, tile, codes, scales);
-                    assert_memory_equal(scales, p->planes->scales + tile * PLANES_ROWS, PLANES_ROWS);
-                    planes_unpack_tile(p->planes, tile, i + 1, was);
-                    for (int k = 0; k < PLANES_TILE && widths[i] < 6; k++)
-                        assert_int_equal(codes[k] & (0xff << (8 - widths[i])), was[k]);
-                }
-                soft_planes_fini(&s);
-            }
-            mem_free(read);
-        }
+        for (const struct model_planes *p = m->plane_weights; p; p = p->next)
+            for (int pull = 0; pull < 3; pull++) check_soft(d, p->planes, p->name, (float)pull / 2);
         model_close(&m);
     }
     device_destroy(&d);
@@ -116,7 +119,8 @@ static void a_few_steps_help(void **state)
     OK(fk_distill(source, planes, &p, err));
     char *after = bytes_of_file(&n_after);
     assert_true(r.is_kept);
-    if (!(r.kl_after < 0.9 * r.kl_before)) fail_msg("%g after %g", r.kl_after, r.kl_before);
+    assert_true(r.n_widths == 1 && r.bits[0] == 0);
+    if (!(r.kl_after[0] < 0.9 * r.kl_before[0])) fail_msg("%g after %g", r.kl_after[0], r.kl_before[0]);
     assert_int_equal(r.n_steps, 40);
     assert_int_equal(n_before, n_after);
     assert_memory_not_equal(before, after, n_before);
@@ -125,7 +129,7 @@ static void a_few_steps_help(void **state)
     p.report = &again;
     p.max_steps = 1;
     OK(fk_distill(source, planes, &p, err));
-    assert_float_equal(again.kl_before, r.kl_after, 1e-6);
+    assert_float_equal(again.kl_before[0], r.kl_after[0], 1e-6);
     FILE *f = fopen(planes, "wb");
     assert_int_equal(fwrite(before, 1, n_before, f), n_before);
     fclose(f);
@@ -138,6 +142,27 @@ static void a_few_steps_help(void **state)
     mem_free(other);
     mem_free(before);
     mem_free(after);
+}
+
+/* A file for all widths learns for three of them at once, and gains at 3 and 4 bits. */
+static void several_widths_learn(void **state)
+{
+    (void)state;
+    struct fk_distill_report r, again;
+    struct fk_distill_params p = few_steps(&r);
+    p.max_steps = 60;
+    quantize(NULL, 0);
+    OK(fk_distill(source, planes, &p, err));
+    if (!r.is_kept) fail_msg("%g %g %g after %g %g %g", r.kl_after[0], r.kl_after[1], r.kl_after[2], r.kl_before[0],
+                             r.kl_before[1], r.kl_before[2]);
+    assert_true(r.n_widths == 3 && r.bits[0] == 3 && r.bits[1] == 4 && r.bits[2] == 8);
+    for (int i = 0; i < 2; i++)
+        if (!(r.kl_after[i] < r.kl_before[i])) fail_msg("%d bits: %g after %g", r.bits[i], r.kl_after[i], r.kl_before[i]);
+    OK(fk_check_planes(planes, NULL, NULL, NULL, err));
+    p.report = &again;
+    p.max_steps = 1;
+    OK(fk_distill(source, planes, &p, err));
+    for (int i = 0; i < 3; i++) assert_float_equal(again.kl_before[i], r.kl_after[i], 1e-6);
 }
 
 static int stop_at_once(void *arg, const char *what, unsigned long long done, unsigned long long total)
@@ -196,6 +221,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(soft_weights_are_what_is_read), cmocka_unit_test(a_few_steps_help),
+        cmocka_unit_test(several_widths_learn),
         cmocka_unit_test(what_is_stopped_leaves_the_file), cmocka_unit_test(every_failed_allocation_is_told)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }
