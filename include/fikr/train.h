@@ -93,7 +93,8 @@ void fk_distill_default_params(struct fk_distill_params *p);
 
 /* Teaches a file of planes (fk_quantize) to say what the model says that it was made from: codes, scales
  * and norms change, widths and bytes do not. Every weight learns for the width that it is planned for; a file
- * without a plan for 3, 4 and 8 bits in turn. planes is written anew, whole or not at all, and only where that helped.
+ * without a plan for 3, 4 and 8 bits in turn. planes is written anew, whole or not at all, and only where that helped,
+ * also when progress cancels it after some steps (FK_ECANCELLED).
  * Memory: 25 bytes a weight. */
 enum fk_status fk_distill(const char *source, const char *planes, const struct fk_distill_params *params,
                           struct fk_error *err);

@@ -279,12 +279,14 @@ static enum fk_status run(struct distill *d, const char *source, struct fk_disti
     r->n_widths = d->n_widths;
     memcpy(r->bits, d->bits, sizeof r->bits);
     TRY(judge(d, r->kl_before, err));
-    TRY(learn(d, r, err));
+    enum fk_status st = learn(d, r, err);
+    if (st != FK_OK && !(st == FK_ECANCELLED && r->n_steps)) return st;
     TRY(judge(d, r->kl_after, err));
     double gain = 0;
     for (int i = 0; i < d->n_widths; i++) gain += log((r->kl_before[i] + 1e-9) / (r->kl_after[i] + 1e-9));
     r->is_kept = gain > 0;
-    return r->is_kept ? distill_write(d, err) : FK_OK;
+    if (r->is_kept) TRY(distill_write(d, err));
+    return st; /* cancelled: what was learned until then is kept all the same */
 }
 
 void fk_distill_default_params(struct fk_distill_params *p)

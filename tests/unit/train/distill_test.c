@@ -174,6 +174,34 @@ static int stop_at_once(void *arg, const char *what, unsigned long long done, un
     return 1;
 }
 
+static int stop_after_twenty(void *arg, const char *what, unsigned long long done, unsigned long long total)
+{
+    (void)what;
+    (void)done;
+    (void)total;
+    return ++*(int *)arg > 20;
+}
+
+static void what_is_stopped_late_is_kept(void **state)
+{
+    (void)state;
+    int n_calls = 0;
+    struct fk_distill_report r;
+    struct fk_distill_params p = few_steps(&r);
+    struct fk_error stopped = {0};
+    quantize("=3", FK_STRIP_PLAN);
+    p.progress = stop_after_twenty;
+    p.progress_arg = &n_calls;
+    assert_int_equal(fk_distill(source, planes, &p, &stopped), FK_ECANCELLED);
+    assert_true(r.n_steps == 20 && r.is_kept && r.kl_after[0] < r.kl_before[0]);
+    OK(fk_check_planes(planes, NULL, NULL, NULL, err));
+    p.max_steps = 1;
+    p.progress = NULL;
+    double kept = r.kl_after[0];
+    OK(fk_distill(source, planes, &p, err));
+    assert_float_equal(r.kl_before[0], kept, 1e-6);
+}
+
 static void what_is_stopped_leaves_the_file(void **state)
 {
     (void)state;
@@ -222,6 +250,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(soft_weights_are_what_is_read), cmocka_unit_test(a_few_steps_help),
         cmocka_unit_test(several_widths_learn),
+        cmocka_unit_test(what_is_stopped_late_is_kept),
         cmocka_unit_test(what_is_stopped_leaves_the_file), cmocka_unit_test(every_failed_allocation_is_told)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }
