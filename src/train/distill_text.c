@@ -5,6 +5,7 @@
 #include "src/base/alloc.h"
 #include "src/base/fail.h"
 #include "src/base/rng.h"
+#include "src/base/utf8.h"
 #include "src/precision/quantize.h"
 #include "src/train/rollout.h"
 
@@ -15,6 +16,8 @@
 #define PARALLEL 32
 #define SHUFFLE_KEY 1
 #define PLACE_KEY 2
+#define LINE_MIN 8 /* bytes of a line that a user could have written */
+#define LINE_MAX 300
 
 static int held_at(const struct distill_text *t, int i)
 {
@@ -56,6 +59,8 @@ enum fk_status distill_text_open(struct distill_text *t, const struct model *sou
                                  int n_threads, struct fk_error *err)
 {
     *t = (struct distill_text){.source = source, .n_threads = n_threads};
+    t->has_chat = gguf_find(source->gguf, "tokenizer.chat_template");
+    if (t->has_chat) TRY(chat_form_open(&t->form, gguf_path(source->gguf), source->tokenizer, err));
     if (!text) n_bytes = calibration_text_bytes;
     TRY(tokenizer_encode(source->tokenizer, text ? text : calibration_text, n_bytes, NULL, &t->ids, err));
     t->n_pieces = (int)(t->ids.n / PIECE);
@@ -72,51 +77,115 @@ enum fk_status distill_text_open(struct distill_text *t, const struct model *sou
 
 void distill_text_close(struct distill_text *t)
 {
+    chat_form_close(&t->form);
     mem_free(t->ids.ids);
     mem_free(t->round);
     *t = (struct distill_text){0};
 }
 
-/* A place of the text that begins no held piece's tokens. */
-static const int32_t *place(const struct distill_text *t, uint64_t i)
+/* A piece of the text that is not held back; *rest: 0 to span - 1. */
+static const int32_t *draw_piece(const struct distill_text *t, uint64_t seed, uint64_t span, uint64_t *rest)
 {
-    uint64_t span = (uint64_t)(PIECE - PROMPT + 1), n = (uint64_t)t->n_pieces * span;
     for (uint64_t k = 0;; k++) {
-        uint64_t at = rng_u64(PLACE_KEY, i, k) % n;
-        if (!is_held(t, (int)(at / span))) return t->ids.ids + at / span * PIECE + at % span;
+        uint64_t at = rng_u64(PLACE_KEY, seed, k) % ((uint64_t)t->n_pieces * span);
+        *rest = at % span;
+        if (!is_held(t, (int)(at / span))) return t->ids.ids + at / span * PIECE;
     }
 }
 
-/* Replies that end before their time are filled up with the next ones. */
+static enum fk_status push_all(struct token_vec *v, const int32_t *ids, int n, struct fk_error *err)
+{
+    for (int i = 0; i < n; i++)
+        if (!token_vec_push(v, ids[i])) return fail_nomem(err, (size_t)n * sizeof *ids, "a prompt");
+    return FK_OK;
+}
+
+/* PROMPT tokens of the text, to go on from. */
+static enum fk_status plain_prompt(const struct distill_text *t, uint64_t seed, struct token_vec *out, struct fk_error *err)
+{
+    const struct tokenizer *k = t->source->tokenizer;
+    uint64_t at;
+    const int32_t *piece = draw_piece(t, seed, PIECE - PROMPT + 1, &at);
+    int32_t bos = tokenizer_bos(k);
+    out->n = 0;
+    if (tokenizer_adds_bos(k)) TRY(push_all(out, &bos, 1, err));
+    return push_all(out, piece + at, PROMPT - (int)out->n, err);
+}
+
+/* A whole line of [s, s + n), that a user could have written: the one after position `from`. */
+static bool next_line(const char *s, size_t n, size_t from, struct buf *line)
+{
+    for (const char *a = memchr(s + from, '\n', n - from); a;) {
+        const char *b = memchr(a + 1, '\n', n - (size_t)(a + 1 - s));
+        size_t len = b ? (size_t)(b - a - 1) : 0;
+        if (len >= LINE_MIN && len <= LINE_MAX) return buf_append(line, a + 1, len) && buf_append(line, "", 1);
+        a = b;
+    }
+    return false;
+}
+
+/* A line of the text as what a user says; where there is none, a plain prompt. */
+static enum fk_status chat_prompt(const struct distill_text *t, uint64_t seed, struct token_vec *out, struct fk_error *err)
+{
+    struct detokenizer d;
+    struct buf text, line;
+    uint64_t from;
+    const int32_t *piece = draw_piece(t, seed, PIECE, &from);
+    buf_init(&text, 0, MEM_TRAIN);
+    buf_init(&line, 0, MEM_TRAIN);
+    detokenizer_init(&d, t->source->tokenizer, false);
+    for (int i = 0; i < PIECE; i++) detokenizer_push(&d, piece[i], &text);
+    enum fk_status st = FK_OK;
+    bool is_found = !text.failed && text.n && next_line(text.data, text.n, (size_t)from * text.n / PIECE, &line);
+    out->n = 0;
+    if (is_found && utf8_is_valid(line.data, line.n - 1)) st = chat_form_prompt(&t->form, line.data, out, err);
+    buf_fini(&text);
+    buf_fini(&line);
+    bool is_usable = out->n && out->n <= PIECE / 2;
+    return st != FK_OK || is_usable ? st : plain_prompt(t, seed, out, err);
+}
+
+/* Replies that end before their time are filled up with the next ones; plain ones, r[0] to r[n / 2 - 1], and those of a
+ * chat take turns. */
 static void join(struct distill_text *t, const struct rollout *r, int n)
 {
     size_t room = (size_t)OWN_PIECES * PIECE, at = 0;
     for (int i = 0; i < n; i++) {
-        size_t len = (size_t)(r[i].n_prompt + r[i].n_reply);
+        const struct rollout *one = &r[i % 2 ? n / 2 + i / 2 : i / 2];
+        size_t len = (size_t)(one->n_prompt + one->n_reply);
         if (len > room - at) len = room - at;
-        memcpy(t->round + at, r[i].tokens, len * sizeof *t->round);
+        memcpy(t->round + at, one->tokens, len * sizeof *t->round);
         at += len;
     }
     t->n_round = (int)(at / PIECE);
     begin_pieces(t, t->round, t->n_round);
 }
 
+static enum fk_status write_half(struct distill_text *t, struct rollout *r, struct token_vec *prompts, bool is_chat,
+                                 struct fk_error *err)
+{
+    struct rollout_params p = {.n_threads = t->n_threads, .n_ctx = 2 * PIECE, .max_new = PIECE - PROMPT,
+                               .n_parallel = PARALLEL, .temperature = 1, .in_answer = !(is_chat && t->form.opens_thinking)};
+    for (int i = 0; i < OWN_PIECES / 2; i++) {
+        uint64_t seed = t->i_round * OWN_PIECES + (uint64_t)i + (is_chat ? OWN_PIECES / 2 : 0);
+        TRY((is_chat ? chat_prompt : plain_prompt)(t, seed, &prompts[i], err));
+        r[i] = (struct rollout){.prompt = prompts[i].ids, .n_prompt = (int)prompts[i].n, .seed = seed};
+    }
+    return rollout_run(t->source, &p, r, OWN_PIECES / 2, err);
+}
+
 static enum fk_status write_own(struct distill_text *t, struct fk_error *err)
 {
     struct rollout r[OWN_PIECES] = {{0}};
-    int32_t prompts[OWN_PIECES][PROMPT];
-    struct rollout_params p = {.n_threads = t->n_threads, .n_ctx = PIECE, .max_new = PIECE - PROMPT,
-                               .n_parallel = PARALLEL, .temperature = 1, .in_answer = true};
+    struct token_vec prompts[OWN_PIECES] = {{0}};
     t->i_round++;
-    for (int i = 0; i < OWN_PIECES; i++) {
-        uint64_t seed = t->i_round * OWN_PIECES + (uint64_t)i;
-        memcpy(prompts[i], place(t, seed), sizeof prompts[i]);
-        if (tokenizer_adds_bos(t->source->tokenizer)) prompts[i][0] = tokenizer_bos(t->source->tokenizer);
-        r[i] = (struct rollout){.prompt = prompts[i], .n_prompt = PROMPT, .seed = seed};
-    }
-    enum fk_status st = rollout_run(t->source, &p, r, OWN_PIECES, err);
+    enum fk_status st = write_half(t, r, prompts, false, err);
+    if (st == FK_OK) st = write_half(t, r + OWN_PIECES / 2, prompts + OWN_PIECES / 2, t->has_chat, err);
     if (st == FK_OK) join(t, r, OWN_PIECES);
-    for (int i = 0; i < OWN_PIECES; i++) rollout_fini(&r[i]);
+    for (int i = 0; i < OWN_PIECES; i++) {
+        rollout_fini(&r[i]);
+        mem_free(prompts[i].ids);
+    }
     return st;
 }
 

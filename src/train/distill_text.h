@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0
  * distill_text.h - what distillation reads. First the pieces of a text, each once; from then on pieces that
- * the source writes itself, by going on from places of that text (Liu et al. 2023, LLM-QAT): a text of some
- * thousand tokens is soon known by heart, what the source says is without end. */
+ * the source writes itself (Liu et al. 2023, LLM-QAT): half of them go on from places of that text, half are its
+ * replies to lines of it, where it has a chat template. A text of some thousand tokens is soon known by heart, what the
+ * source says is without end. */
 #ifndef TRAIN_DISTILL_TEXT_H
 #define TRAIN_DISTILL_TEXT_H
 #include "src/model/model.h"
 #include "src/text/tokenizer.h"
+#include "src/train/chat_form.h"
 
 #define DISTILL_PIECE 256 /* tokens */
 
 struct distill_text {
     const struct model *source; /* borrowed */
     int n_threads;
+    bool has_chat;
+    struct chat_form form; /* where it has */
     struct token_vec ids;
     int n_pieces, n_held; /* of the text; of them, for judging alone */
     int32_t *round;       /* [n_round][DISTILL_PIECE] in the order in which they are learned from */
