@@ -111,10 +111,7 @@ struct tensor *op_matmul_best(struct ops *o, const struct tensor *w, const struc
     if (!ops_is_act(o, "matmul", "x", x) || !ops_is_weight(o, "matmul", w, x->n_cols)) return NULL;
     struct tensor *out = ops_new(o, x->n_rows, w->n_rows);
     if (!out) return NULL;
-    int64_t n_again = x->n_rows * n_best < p->n_groups ? x->n_rows * n_best : p->n_groups; /* at most */
-    if (x->n_rows)
-        o->weight_bytes_read += planes_read_bytes(p, 0, p->n_groups, first_bits) +
-                                planes_read_bytes(p, 0, n_again, 8);
+    if (x->n_rows) o->weight_bytes_read += planes_staged_bytes(p, first_bits, x->n_rows * n_best); /* at most */
     count_products(o, w, (w->n_rows + (int64_t)n_best * PLANES_ROWS) * x->n_rows);
     struct op_call c = {.bits = 8, .first_bits = first_bits, .n_best = n_best, .kind = OP_MATMUL,
                         .in = {x}, .w = {w}, .out = {out}, .n_out = 1};

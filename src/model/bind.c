@@ -66,6 +66,15 @@ static void count(struct binder *b, uint64_t bytes, uint64_t params, uint64_t pa
     m->n_active_params += params / of * part;
 }
 
+/* A head that is planned in two stages reads less than its planes; with few rows it has one. */
+static void count_stages(struct model *m)
+{
+    const struct planes *p = m->output->dtype == DT_PLANES ? m->output->data : NULL;
+    if (!p || !p->first || planes_index(p->first) >= p->n_planes - 1 || HEAD_BEST_GROUPS >= p->n_groups) return;
+    m->active_bytes -= planes_read_bytes(p, 0, p->n_groups, 0);
+    m->active_bytes += planes_staged_bytes(p, p->first, HEAD_BEST_GROUPS);
+}
+
 /* The weight b->name kept in planes, or *out NULL. */
 static enum fk_status plane_matrix(struct binder *b, int64_t n_cols, int64_t n_rows, int64_t n_mats,
                                    struct tensor **out)
@@ -349,6 +358,7 @@ static enum fk_status bind_vocab(struct binder *b)
     count(b, bytes, params, is_tied, 1); /* untied: one row, which follows */
     if (!is_tied) m->n_active_params += params;
     m->active_bytes += m->tok_embd->row_bytes;
+    count_stages(m);
     return vector(b, "output_norm.weight", true, c->n_embd, &m->output_norm);
 }
 

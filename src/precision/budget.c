@@ -218,10 +218,8 @@ static void stage_head(struct budget *b)
         struct planes *p = b->items[i].w->planes;
         struct budget_unit *u = &b->units[b->items[i].unit];
         if (!b->params->head_bits || b->model->output->data != p) continue;
-        int64_t n_again = p->n_groups < HEAD_BEST_GROUPS ? p->n_groups : HEAD_BEST_GROUPS;
-        double bytes = (double)planes_read_bytes(p, 0, p->n_groups, p->first = b->params->head_bits) +
-                       (double)planes_read_bytes(p, 0, n_again, 8);
-        double all = u->cost[b->top];
+        p->first = b->params->head_bits;
+        double bytes = (double)planes_staged_bytes(p, p->first, HEAD_BEST_GROUPS), all = u->cost[b->top];
         for (int w = 0; w <= b->top; w++) {
             u->cost[w] = b->params->size_bytes || bytes > all ? all : bytes;
             u->loss[w] = 0;

@@ -32,6 +32,12 @@ uint64_t planes_read_bytes(const struct planes *p, int64_t first, int64_t n, int
     return bytes;
 }
 
+uint64_t planes_staged_bytes(const struct planes *p, int first_bits, int64_t n_again)
+{
+    if (n_again > p->n_groups) n_again = p->n_groups;
+    return planes_read_bytes(p, 0, p->n_groups, first_bits) + planes_read_bytes(p, 0, n_again, 8);
+}
+
 int planes_level(const struct planes_tables *t, int i, uint8_t code)
 {
     int leaf = code >> 4, c = 4 * t->leaf_class[leaf];

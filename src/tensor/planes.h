@@ -73,6 +73,8 @@ static inline int planes_read_index(const struct planes *p, int64_t g, int bits)
 }
 /* Bytes that reading groups [first, first + n) at `bits` takes. */
 uint64_t planes_read_bytes(const struct planes *p, int64_t first, int64_t n, int bits);
+/* Bytes of all groups of one matrix at first_bits and of n_again, or all, at all bits there are. */
+uint64_t planes_staged_bytes(const struct planes *p, int first_bits, int64_t n_again);
 
 int planes_level(const struct planes_tables *t, int i, uint8_t code); /* at width i */
 float planes_row_factor(const struct planes *p, int64_t group, int row);
