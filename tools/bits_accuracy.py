@@ -2,12 +2,12 @@
 """What reading fewer bits costs in answers: accuracy over all trained puzzle families against bytes a token.
 
 Usage: bits_accuracy.py MODEL FOLDER [--fikr build/fikr] [--count 100] [--seeds 1,2,3,4] [--temp 0.6]
-                        [--plans 8,7,6,5,4.5] [--only WORDS] [--distill MINUTES] [--threads 1] [--csv FILE]
+                        [--plans 8,7,6,5,4.5] [--only WORDS ...] [--distill MINUTES] [--threads 1] [--csv FILE]
 MODEL is a GGUF file of 16 bits that was trained on fikr's puzzles (models/thinker.gguf). FOLDER keeps what is made of
 it: one file in planes, read at 8, 6, 4, 3 and 2 bits; files that are rounded for one width; files rounded for a
 measured plan of so many bits a weight. With --distill the last two kinds once more, each taught for so long by
 MODEL's replies to 1,500 English prompts of training puzzles (`fikr quantize --distill --calibrate`). --only keeps
-the kinds with one of the words (comma-separated) in their name. Each answers the same held-out puzzles, greedily and, with every seed, at
+what has one of the words in its name. Each answers the same held-out puzzles, greedily and, with every seed, at
 --temp. Loss is 1 - right / right of MODEL; its 95 % interval is of 2,000 bootstrap samples over questions (with
 all their seeds), paired. Bytes are what the engine counted for a decoded token from an empty context (`fikr bench
 --tg 64`). Families that MODEL answers in less than half of the cases are left out and named."""
@@ -81,7 +81,7 @@ def main():
     p.add_argument("--temp", type=float, default=0.6)
     p.add_argument("--plans", default="8,7,6,5,4.5")
     p.add_argument("--threads", type=int, default=1)
-    p.add_argument("--only", default="")
+    p.add_argument("--only", nargs="+", default=[""])
     p.add_argument("--distill", default="")
     p.add_argument("--csv", type=Path)
     a = p.parse_args()
@@ -89,15 +89,14 @@ def main():
     planes = quantize(a, "planes", a.model)
     measured = quantize(a, "measured", planes, "--bpw", 8)
     ways = [("16 bits", a.model, "auto", None)] + [(f"planes at {b}", planes, b, None) for b in "86432"]
-    made = [(f"for {b} bits", ["--plan", f"={b}"]) for b in "8643"]
+    made = [(f"for {b} bits", ["--plan", f"={b}"]) for b in "86432"]
     made += [(f"plan of {x}", ["--plan", measured, "--bpw", x]) for x in a.plans.split(",") if x]
     ways += [(name, name.replace(" ", "-"), "auto", options) for name, options in made]
     if a.distill:
         taught = ["--distill", a.distill, "--calibrate", prompts(a)]
         ways += [(name + ", distilled", name.replace(" ", "-") + "-distilled", "auto", options + taught)
                  for name, options in made]
-    words = a.only.split(",")
-    ways = ways[:1] + [w for w in ways[1:] if any(x in w[0] for x in words)]
+    ways = ways[:1] + [w for w in ways[1:] if any(x in w[0] for x in a.only)]
     rng, base, rows = np.random.default_rng(1), None, []
     print("| read | bytes a token | of 16 bits | greedy | loss | drawn | loss |\n| --- | --- | --- | --- | --- | --- | --- |")
     for name, model, bits, options in ways:
