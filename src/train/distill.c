@@ -19,6 +19,7 @@
 #define RATE_PLACE 0.006
 #define RATE_SCALE 0.1
 #define RATE_VECTOR 2e-3
+#define COARSE_KL 0.23 /* what such rates were found at; an error is as the square root of a divergence, and so are steps */
 #define BETA1 0.9
 #define BETA2 0.98
 /* See soft_planes_init. Nearer to the source more codes lie at the edge of their cells, where noise alone changes them:
@@ -237,7 +238,7 @@ static void update(struct distill *d, int64_t t, double share)
 {
     struct soft_step step = {.lr = share * RATE_PLACE, .lr_scale = share * RATE_SCALE, .t = t};
     for (size_t i = 0; i < d->n_planes; i++) soft_planes_update(&d->planes[i], &step, d->device);
-    for (size_t i = 0; i < d->n_vectors; i++) update_vector(&d->vectors[i], share * RATE_VECTOR, t);
+    for (size_t i = 0; i < d->n_vectors; i++) update_vector(&d->vectors[i], share * d->rate_vector, t);
 }
 
 static enum fk_status learn(struct distill *d, struct fk_distill_report *r, struct fk_error *err)
@@ -274,11 +275,14 @@ static enum fk_status run(struct distill *d, const char *source, struct fk_disti
                           struct fk_error *err)
 {
     TRY(open_all(d, source, err));
+    double least = COARSE_KL;
     choose_widths(d);
     r->n_tokens = d->text.n_held * (PIECE - 1);
     r->n_widths = d->n_widths;
     memcpy(r->bits, d->bits, sizeof r->bits);
     TRY(judge(d, r->kl_before, err));
+    for (int i = 0; i < d->n_widths; i++) least = fmin(least, r->kl_before[i]);
+    d->rate_vector = RATE_VECTOR * sqrt(least / COARSE_KL);
     enum fk_status st = learn(d, r, err);
     if (st != FK_OK && !(st == FK_ECANCELLED && r->n_steps)) return st;
     TRY(judge(d, r->kl_after, err));

@@ -29,6 +29,7 @@ struct distill {
     struct distill_text text;
     uint8_t targets[DISTILL_PIECE]; /* ones */
     int rows;                    /* tokens of a pass */
+    double rate_vector;
     int bits[3], n_widths;       /* that are learned for in turn; 0 bits: what each weight is planned for */
 };
 

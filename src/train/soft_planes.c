@@ -52,7 +52,10 @@ static void make_tables(struct soft_planes *s)
     for (int w = 0; w < PLANES_N; w++)
         for (int k = 0; k < 256; k++) s->level[w][k] = level_at(s->p, w, (unsigned)k);
     const float *level = s->level[s->aim];
-    s->gap = (level[256 - step] - level[0]) / (float)(256 / step - 1);
+    for (int w = 0; w < PLANES_N; w++) {
+        unsigned one = 1u << shift_of[w];
+        s->gap[w] = (s->level[w][256 - one] - s->level[w][0]) / (float)(256 / one - 1);
+    }
     int seen[256] = {0};
     for (int k = 0; k < SOFT_STEPS; k++) {
         float u = place_of(k);
@@ -230,7 +233,8 @@ static void update_group(void *arg, int64_t group, int worker)
     const struct job *j = arg;
     struct soft_planes *s = j->s;
     const struct planes *p = s->p;
-    float lr = (float)j->step->lr * s->gap, lr_scale = (float)j->step->lr_scale;
+    float lr = (float)j->step->lr * s->gap[s->aim];
+    float lr_scale = (float)j->step->lr_scale * s->gap[s->width] / s->gap[1];
     int64_t first;
     int n = rows_of(s, group, &first);
     (void)worker;

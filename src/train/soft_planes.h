@@ -31,7 +31,7 @@ struct soft_planes {
     uint8_t *was;            /* [n_mats * n_rows][n_cols]: the file's codes */
     uint8_t code_of[SOFT_STEPS]; /* by place */
     float level[PLANES_N][256]; /* by width and code, in steps of 4-bit levels (-64 to 63) */
-    float gap;               /* from a level to the next in the mean */
+    float gap[PLANES_N];     /* of a width, from a level to the next in the mean */
     uint8_t cell[256];       /* of a code at `aim` (lower bits zero) the one in whose cell its weights begin */
     uint16_t first[256], last[256]; /* places of that cell */
 };
@@ -47,7 +47,8 @@ void soft_planes_fini(struct soft_planes *s); /* a zeroed struct is fine */
 void soft_planes_round(struct soft_planes *s, int width, struct device *d);
 
 struct soft_step {
-    double lr, lr_scale; /* of places, in mean distances of levels; of scales, in their units */
+    double lr, lr_scale; /* of places, in mean distances of levels; of scales, in their units, at 3 bits: at other
+                          * widths as much less as levels are nearer to each other */
     int64_t t;           /* updates from 1 on */
 };
 /* One update by the gradient at the width of the last rounding, by Adam (Kingma and Ba 2015); zeroes the gradient. */
