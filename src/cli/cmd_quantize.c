@@ -8,6 +8,7 @@
 #include "src/base/alloc.h"
 #include "src/base/fail.h"
 #include "src/base/map.h"
+#include "src/cli/signals.h"
 #include "src/cli/term.h"
 #include "src/cli/train_link.h"
 #include "src/cli/verbs.h"
@@ -185,7 +186,8 @@ int cmd_quantize(const struct args *a)
     if (st) return term_complain(&err);
     if (!a->json) print_report(&report);
     if (!a->json) print_distilled(&distilled);
-    if (!a->json) return 0;
+    int rc = signals_interrupted() ? 130 : 0; /* out of a distillation, whose gain was kept */
+    if (!a->json) return rc;
     json_t *doc = json_object();
     if (!json_put(doc, "in", json_cstr(a->operands[0])) ||
         !json_put(doc, "out", json_cstr(a->operands[1])) || !put_report(doc, &report) ||
@@ -193,5 +195,5 @@ int cmd_quantize(const struct args *a)
         json_decref(doc);
         doc = NULL;
     }
-    return json_emit(doc, 0);
+    return json_emit(doc, rc);
 }
