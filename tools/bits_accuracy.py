@@ -2,15 +2,16 @@
 """What reading fewer bits costs in answers: accuracy over all trained puzzle families against bytes a token.
 
 Usage: bits_accuracy.py MODEL FOLDER [--fikr build/fikr] [--count 100] [--seeds 1,2,3,4] [--temp 0.6]
-                        [--plans 8,7,6,5,4.5] [--only WORDS ...] [--distill MINUTES] [--threads 1] [--csv FILE]
+                        [--plans 8,7,6,5,4.5] [--only WORDS ...] [--distill MINUTES] [--kv i4]
+                        [--threads 1] [--csv FILE]
 MODEL is a GGUF file of 16 bits that was trained on fikr's puzzles (models/thinker.gguf). FOLDER keeps what is made of
 it: one file in planes, read at 8, 6, 4, 3 and 2 bits; files that are rounded for one width; files rounded for a
 measured plan of so many bits a weight. With --distill the last two kinds once more, each taught for so long by
 MODEL's replies to 1,500 English prompts of training puzzles (`fikr quantize --distill --calibrate`). --only keeps
 what has one of the words in its name. Each answers the same held-out puzzles, greedily and, with every seed, at
 --temp. Loss is 1 - right / right of MODEL; its 95 % interval is of 2,000 bootstrap samples over questions (with
-all their seeds), paired. Bytes are what the engine counted for a decoded token from an empty context (`fikr bench
---tg 64`). Families that MODEL answers in less than half of the cases are left out and named."""
+all their seeds), paired. Bytes are what the engine counted for a decoded token behind 512 others (`fikr bench
+--ctx-depth 512`), its cache included: of f16 for MODEL, of --kv for the rest, which also answer with it. Families that MODEL answers in less than half of the cases are left out and named."""
 import argparse
 import csv
 import json
@@ -38,22 +39,23 @@ def prompts(a):
     return path
 
 
-def answers(a, model, bits, *options):
+def answers(a, model, bits, kv, *options):
     """{question: right} of the held-out puzzles, and the family of each."""
     out = a.folder / "replies.jsonl"
-    subprocess.run([a.fikr, "eval", "puzzles", "-m", model, "--bits", bits, "--count", str(a.count), "--threads",
+    subprocess.run([a.fikr, "eval", "puzzles", "-m", model, "--bits", bits, "--kv", kv, "--count", str(a.count), "--threads",
                     str(a.threads), "--json", "-o", out, *options], check=True, stdout=subprocess.DEVNULL)
     rows = [json.loads(line) for line in out.read_text().splitlines()]
     out.unlink()
     return rows
 
 
-def measure(a, model, bits):
-    greedy = answers(a, model, bits, "--temp", "0")
-    drawn = [answers(a, model, bits, "--temp", str(a.temp), "--seed", s) for s in a.seeds.split(",")]
-    bench = json.loads(subprocess.run([a.fikr, "bench", "-m", model, "--bits", bits, "--pp", "16", "--tg", "64", "--reps",
-                                       "1", "--threads", "1", "--json"], check=True, stdout=subprocess.PIPE).stdout)
-    return greedy, drawn, bench["decode"]["bytes_per_token"]
+def measure(a, model, bits, kv):
+    greedy = answers(a, model, bits, kv, "--temp", "0")
+    drawn = [answers(a, model, bits, kv, "--temp", str(a.temp), "--seed", s) for s in a.seeds.split(",")]
+    bench = json.loads(subprocess.run([a.fikr, "bench", "-m", model, "--bits", bits, "--kv", kv, "--pp", "16", "--tg", "16",
+                                       "--ctx-depth", "512", "--reps", "1", "--threads", "1", "--json"],
+                                      check=True, stdout=subprocess.PIPE).stdout)
+    return greedy, drawn, bench["depth"][0]["bytes_per_token"]
 
 
 def table(rows):
@@ -83,6 +85,7 @@ def main():
     p.add_argument("--threads", type=int, default=1)
     p.add_argument("--only", nargs="+", default=[""])
     p.add_argument("--distill", default="")
+    p.add_argument("--kv", default="f16")
     p.add_argument("--csv", type=Path)
     a = p.parse_args()
     a.folder.mkdir(parents=True, exist_ok=True)
@@ -102,7 +105,7 @@ def main():
     for name, model, bits, options in ways:
         if options:
             model = quantize(a, model, a.model, "--strip", "plan", *options)
-        greedy, drawn, size = measure(a, model, bits)
+        greedy, drawn, size = measure(a, model, bits, a.kv if rows else "f16")
         (g, families), (d, _) = table([greedy]), table(drawn)
         if base is None:
             kept = [f for f in sorted(set(families)) if g[families == f].mean() >= 0.5]

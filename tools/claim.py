@@ -9,13 +9,13 @@ Perplexity: the same windows of TEXT with both; its loss, and the 95 % interval 
 import argparse
 import ctypes
 import json
-import math
 import mmap
 import os
 import resource
-import statistics
 import subprocess
 from pathlib import Path
+
+from kv_cost import judge, loss
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -54,11 +54,6 @@ def touched(a, model):
     return resident(model), after.ru_minflt - before.ru_minflt, after.ru_majflt - before.ru_majflt
 
 
-def windows(a, model, kv):
-    more = ["--windows", a.windows] if a.windows else []
-    return fikr(a, "perplexity", "-m", model, "-f", a.text, "--ctx", a.ctx, "--kv", kv, *more)
-
-
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("source")
@@ -72,16 +67,14 @@ def main():
     a = ap.parse_args()
     whole, part = bytes_of_token(a, a.source, "f16"), bytes_of_token(a, a.planes, a.kv)
     in_memory, minor, major = touched(a, a.planes)
-    x, y = windows(a, a.source, "f16"), windows(a, a.planes, a.kv)
-    gaps = [q - p for p, q in zip(x["windows_nll"], y["windows_nll"])]
-    mean, half = statistics.mean(gaps), 1.96 * statistics.stdev(gaps) / math.sqrt(len(gaps))
-    loss = [100 * (math.exp(g) - 1) for g in (mean - half, mean, mean + half)]
+    x, y = judge(a, a.source, "f16"), judge(a, a.planes, a.kv)
+    low, middle, high = loss(x, y)
     print(f"bytes of a token behind 512: {part['bytes_per_token']} ({part['kv_bytes']} of them cache) of "
           f"{whole['bytes_per_token']} ({whole['kv_bytes']}): {100 * part['bytes_per_token'] / whole['bytes_per_token']:.2f} %")
     print(f"of the file's {os.path.getsize(a.planes)} bytes in memory after 16 tokens: {in_memory}; page faults {minor} "
           f"and {major} with reading")
-    print(f"perplexity {y['ppl']:.4f} of {x['ppl']:.4f} over {len(gaps)} windows of {a.ctx}, {x['tokens']} tokens: "
-          f"{loss[1]:+.2f} % ({loss[0]:+.2f} to {loss[2]:+.2f})")
+    print(f"perplexity {y['ppl']:.4f} of {x['ppl']:.4f} over {x['windows']} windows of {a.ctx}, {x['tokens']} tokens: "
+          f"{middle:+.2f} % ({low:+.2f} to {high:+.2f})")
 
 
 if __name__ == "__main__":

@@ -15,14 +15,21 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def judge(a, kv):
+def judge(a, model, kv):
     more = ["--windows", str(a.windows)] if a.windows else []
-    done = subprocess.run([str(a.build / "fikr"), "perplexity", "-m", a.model, "-f", a.text, "--ctx", str(a.ctx),
+    done = subprocess.run([str(a.build / "fikr"), "perplexity", "-m", model, "-f", a.text, "--ctx", str(a.ctx),
                            "--kv", kv, "--threads", str(a.threads), "--json", *more],
                           stdout=subprocess.PIPE, text=True)
     if done.returncode:
         sys.exit(done.returncode)  # it has said why
     return json.loads(done.stdout)
+
+
+def loss(base, got):
+    """What got's perplexity is above base's, in per cent: the interval's low end, the middle, the high end."""
+    d = [x - y for x, y in zip(got["windows_nll"], base["windows_nll"])]
+    mean, half = statistics.mean(d), 1.96 * statistics.stdev(d) / math.sqrt(len(d)) if len(d) > 1 else math.nan
+    return [100 * math.expm1(v) for v in (mean - half, mean, mean + half)]
 
 
 def main():
@@ -35,13 +42,11 @@ def main():
     ap.add_argument("--threads", type=int, default=2)
     ap.add_argument("--build", type=Path, default=ROOT / "build")
     a = ap.parse_args()
-    base = judge(a, "f16")
+    base = judge(a, a.model, "f16")
     print(f"f16 {base['ppl']:.4f}, {base['tokens']} tokens in {base['windows']} windows", flush=True)
     for kv in a.kv.split(","):
-        r = judge(a, kv)
-        d = [x - y for x, y in zip(r["windows_nll"], base["windows_nll"])]
-        mean, half = statistics.mean(d), 1.96 * statistics.stdev(d) / math.sqrt(len(d)) if len(d) > 1 else math.nan
-        low, mid, high = (100 * math.expm1(v) for v in (mean - half, mean, mean + half))
+        r = judge(a, a.model, kv)
+        low, mid, high = loss(base, r)
         print(f"{kv} {r['ppl']:.4f}, {mid:+.3f} % ({low:+.3f} to {high:+.3f})", flush=True)
 
 

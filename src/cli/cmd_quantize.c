@@ -8,6 +8,7 @@
 #include "src/base/alloc.h"
 #include "src/base/fail.h"
 #include "src/base/map.h"
+#include "src/cli/models.h"
 #include "src/cli/signals.h"
 #include "src/cli/term.h"
 #include "src/cli/train_link.h"
@@ -51,7 +52,6 @@ static enum fk_status distill(const struct args *a, const struct fk_quantize_par
 static enum fk_status run(const struct args *a, struct fk_quantize_params *p, char **text,
                           struct fk_distill_report *report, struct fk_error *err)
 {
-    static const int stages[] = {2, 3, 4, 6};
     size_t n;
     p->n_threads = a->threads;
     p->max_tokens = a->max_tokens;
@@ -59,7 +59,8 @@ static enum fk_status run(const struct args *a, struct fk_quantize_params *p, ch
     p->bpw = (double)a->bpw;
     p->kl = (double)a->max_kl;
     p->imatrix = a->imatrix;
-    p->head_bits = a->head > 1 ? stages[a->head - 2] : 0;
+    p->head_bits = opened_head(a);
+    if (p->head_bits == FK_HEAD_WHOLE) p->head_bits = 0;
     if (a->strip && strcmp(a->strip, "plan") == 0) {
         p->strip = FK_STRIP_PLAN;
     } else if (a->strip) {

@@ -149,6 +149,12 @@ enum fk_status opened_model(struct opened *o, const char *name, const char *lora
     return st;
 }
 
+int opened_head(const struct args *a)
+{
+    static const int of_word[] = {0, FK_HEAD_WHOLE, 2, 3, 4, 6};
+    return of_word[a->head];
+}
+
 void opened_params(const struct args *a, struct fk_engine_params *p)
 {
     static const int bits[] = {0, 2, 3, 4, 6, 8, FK_BITS_EXACT};
@@ -159,7 +165,7 @@ void opened_params(const struct args *a, struct fk_engine_params *p)
     p->kv_type = a->kv;
     p->mla = a->mla;
     p->bits = bits[a->bits];
-    p->head_bits = a->head == 1 ? FK_HEAD_WHOLE : a->head ? bits[a->head - 1] : 0;
+    p->head_bits = opened_head(a);
 }
 
 enum fk_status opened_engine(struct opened *o, const struct fk_engine_params *p,

@@ -31,6 +31,7 @@ struct opened {
 enum fk_status opened_model(struct opened *o, const char *name, const char *lora, bool container_only,
                             struct fk_error *err);
 void opened_params(const struct args *a, struct fk_engine_params *p);
+int opened_head(const struct args *a); /* --head as head_bits */
 enum fk_status opened_engine(struct opened *o, const struct fk_engine_params *p,
                              struct fk_error *err);
 void opened_close(struct opened *o);

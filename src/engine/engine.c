@@ -126,7 +126,7 @@ static enum fk_status set_head(fk_engine *e, int bits, struct fk_error *err)
 {
     e->ops.head_bits = bits;
     if (bits == FK_HEAD_WHOLE) return FK_OK;
-    if (bits && (bits >= 8 || planes_bits(planes_index(bits)) != bits))
+    if (bits && (bits == 8 || !planes_is_width(bits)))
         return fail(err, FK_EINVAL, "head_bits is %d; the head's first stage is read at 2, 3, 4 or 6", bits);
     if (bits && !e->model->n_planes)
         return fail(err, FK_EINVAL, "head_bits is %d, but the weights are not in planes; `fikr quantize` "
@@ -177,7 +177,7 @@ enum fk_status engine_set_bits(fk_engine *e, int bits, struct fk_error *err)
         bits = planes_bits(n - 1);
         draft_bits = planes_bits(n > DRAFT_PLANES ? DRAFT_PLANES - 1 : n - 2);
     }
-    if (bits && planes_bits(planes_index(bits)) != bits)
+    if (bits && !planes_is_width(bits))
         return fail(err, FK_EINVAL, "bits is %d; weights are read at 2, 3, 4, 6 or 8", bits);
     if (bits && !n)
         return fail(err, FK_EINVAL, "bits is %d, but the weights are not in planes; `fikr quantize` "

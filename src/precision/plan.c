@@ -16,7 +16,7 @@ enum fk_status plan_bits(const char *plan, const char *name, int *bits, struct f
     for (const char *s = plan; s && *s;) {
         size_t n = strcspn(s, ","), key = strcspn(s, "=");
         int v = key + 2 == n ? s[key + 1] - '0' : 0;
-        if (v < 2 || v > 8 || planes_bits(planes_index(v)) != v)
+        if (!planes_is_width(v))
             return fail(err, FK_EINVAL, "the plan has '%.*s'; it takes NAME=BITS with 2, 3, 4, 6 or 8 bits",
                         (int)(n < 60 ? n : 60), s);
         if (!*bits && memmem(name, strlen(name), s, key)) *bits = v;
@@ -43,6 +43,7 @@ static enum fk_status take_plan(const struct model *m, const char *path, struct 
         if (!p || (uint64_t)p->n_cols != w[i].n_cols || (uint64_t)p->n_rows != w[i].n_rows)
             return fail(err, FK_EINVAL, "%s has no plan for tensor '%s' of %llu x %llu", path, w[i].name,
                         (unsigned long long)w[i].n_cols, (unsigned long long)w[i].n_rows);
+        if (!w[i].first) w[i].first = p->first;
         w[i].plan = w[i].first ? 0 : p->plan;
         memcpy(w[i].loss, p->loss, sizeof w[i].loss);
     }

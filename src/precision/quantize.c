@@ -226,10 +226,9 @@ static enum fk_status check_params(const struct fk_quantize_params *p, struct fk
         return fail(err, FK_EINVAL, "bits a weight, a size and a divergence are budgets; one is followed");
     if (has_budget(p) && p->plan && !plan_is_file(p->plan))
         return fail(err, FK_EINVAL, "a budget makes a plan, and one is given");
-    if (p->head_bits && (p->head_bits < 2 || p->head_bits > 6 || planes_bits(planes_index(p->head_bits)) != p->head_bits))
+    if (p->head_bits && (p->head_bits == 8 || !planes_is_width(p->head_bits)))
         return fail(err, FK_EINVAL, "head_bits is %d; the head's first stage is read at 2, 3, 4 or 6", p->head_bits);
-    if (p->strip && p->strip != FK_STRIP_PLAN &&
-        (p->strip < 2 || p->strip > 8 || planes_bits(planes_index(p->strip)) != p->strip))
+    if (p->strip && p->strip != FK_STRIP_PLAN && !planes_is_width(p->strip))
         return fail(err, FK_EINVAL, "planes above %d bits cannot be stripped; planes end at 2, 3, 4, 6 or 8",
                     p->strip);
     return FK_OK;
@@ -375,6 +374,9 @@ static enum fk_status run(struct quantizer *q, const char *in, const char *out, 
     TRY(check_params(p, err));
     TRY(model_open(&q->model, in, !p->no_calibration || has_budget(p), err));
     if (q->model->n_planes && !has_budget(p)) {
+        if (p->head_bits)
+            return fail(err, FK_EINVAL, "%s is in planes already; its head gets two stages with a budget: --bpw, --size "
+                        "or --kl", in);
         if (p->strip) return planes_strip(in, out, p->strip, p->progress, p->progress_arg, err);
         return fail(err, FK_EINVAL, "%s is in planes already; quantize what it was made from, or say "
                     "--bpw, --size or --kl to plan it anew, or --strip to make it smaller", in);

@@ -170,9 +170,9 @@ const char *planes_head_read(struct planes_head *h, const uint8_t in[PLANES_HEAD
     if (in[4] != 1) return "a version of planes other than 1";
     if (memcmp(in + 5, split, PLANES_N) != 0) return "planes split other than 2 1 1 2 2";
     h->plan = in[PLANES_PLAN_AT];
-    if (h->plan && planes_bits(planes_index(h->plan)) != h->plan) return "a plan of no width there is";
+    if (h->plan && !planes_is_width(h->plan)) return "a plan of no width there is";
     h->first = in[PLANES_FIRST_AT];
-    if (h->first && (h->first > 6 || planes_bits(planes_index(h->first)) != h->first))
+    if (h->first && (h->first == 8 || !planes_is_width(h->first)))
         return "a first stage of no width there is";
     h->n_cols = get(in + 16, 8);
     h->n_rows = get(in + 24, 8);

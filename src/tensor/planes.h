@@ -59,6 +59,10 @@ static inline int planes_index(int bits)
 {
     return bits >= 8 ? 4 : bits >= 6 ? 3 : bits >= 4 ? 2 : bits >= 3 ? 1 : 0;
 }
+static inline bool planes_is_width(int bits)
+{
+    return planes_bits(planes_index(bits)) == bits;
+}
 /* Bytes of plane i for one tile. */
 static inline size_t planes_tile_bytes(int i)
 {

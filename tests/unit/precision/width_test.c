@@ -419,8 +419,20 @@ static void a_budget_plans_the_head_in_two_stages(void **state)
         assert_true(of_head == 0 && first == 3 && of_others > 3);
         if (i == 0) assert_int_equal(fk_check_planes(other, NULL, NULL, NULL, &err), FK_OK);
     }
+    /* Another file that follows this one's plan has it too; without a budget a file in planes gets none. */
+    char again[64];
+    snprintf(again, sizeof again, "%s/again.gguf", folder);
+    struct fk_quantize_params q;
+    fk_quantize_default_params(&q);
+    q.plan = other;
+    if (fk_quantize(gold_path("llama.gguf"), again, &q, &err)) fail_msg("%s", err.message);
+    plans_of(again, &of_head, &first, &of_others);
+    assert_true(of_head == 0 && first == 3 && of_others > 3);
+    unlink(again);
     p.strip = FK_STRIP_PLAN;
     p.bpw = 0;
+    assert_int_equal(fk_quantize(other, other, &p, &err), FK_EINVAL);
+    p.head_bits = 0;
     assert_int_equal(fk_quantize(other, other, &p, &err), FK_OK);
     plans_of(other, &of_head, &first, &of_others);
     assert_true(of_head == 0 && first == 3);
