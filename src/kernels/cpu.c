@@ -49,7 +49,7 @@ uint32_t cpu_detect(void)
     if ((flags & CPU_VNNI) && n_leaves >= 1 && __get_cpuid_count(7, 1, &a71, &b, &c, &d) &&
         (a71 & 1u << 5))
         flags |= CPU_AVX512BF16;
-    uint32_t tiles = 1u << 24 | 1u << 25; /* AMX-TILE, AMX-INT8 */
+    uint32_t tiles = 1u << 22 | 1u << 24 | 1u << 25; /* AMX-BF16, AMX-TILE, AMX-INT8 */
     if ((flags & CPU_AVX512BF16) && (d7 & tiles) == tiles && (state >> 17 & 3) == 3 && may_use_tiles())
         flags |= CPU_AMX;
     return flags;

@@ -158,7 +158,7 @@ enum cpu_flag {
     CPU_AVX512 = 1 << 1,     /* F, BW, VL, DQ, CD */
     CPU_VNNI = 1 << 2,       /* AVX512 VNNI (and VBMI) */
     CPU_AVX512BF16 = 1 << 3,
-    CPU_AMX = 1 << 7,        /* AMX-TILE and AMX-INT8, and the system lets this process use them */
+    CPU_AMX = 1 << 7,        /* AMX-TILE, -INT8 and -BF16, and the system lets this process use them */
     CPU_NEON = 1 << 4,       /* AArch64 baseline */
     CPU_DOTPROD = 1 << 5,
     CPU_I8MM = 1 << 6,

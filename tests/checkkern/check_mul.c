@@ -263,6 +263,20 @@ static void check_dequant(const struct variant *v, int type)
         }
 }
 
+/* Whole tiles of 16 rows, 16 tokens and 32 inputs with every kind of rest; several chunks of inputs. */
+static void check_tiles(const struct variant *v, int type)
+{
+    static const int64_t rows[] = {16, 32, 33, 48, 65}, tokens[] = {16, 17, 32, 48, 70}, inputs[] = {32, 96, 512, 544, 1600};
+    for (int i = 0; i < 5; i++)
+        for (int j = 0; j < 5; j++)
+            for (int k = 0; k < 5; k++)
+                check_problem(v, type, rows[i], tokens[j], inputs[k], (size_t)(k % 2) * 10, FILL_RANDOM, FILL_RANDOM);
+    for (int f = 1; f < FILL_N; f++) {
+        check_problem(v, type, 32, 32, 64, 0, (enum fill)f, FILL_RANDOM);
+        check_problem(v, type, 32, 32, 64, 0, FILL_RANDOM, (enum fill)f);
+    }
+}
+
 bool check_mul(const struct variant *v)
 {
     static const int64_t rows[] = {1, 2, 3, 4, 5, 7, 8, 9, 33};
@@ -296,6 +310,7 @@ bool check_mul(const struct variant *v)
             check_problem(v, type, rows[i], tokens[j], unit ? 5 * unit : 131, (size_t)(i % 2) * 10,
                           FILL_RANDOM, FILL_RANDOM);
     check_problem(v, type, 40, 3, unit == 256 ? 2816 : 3104, 0, FILL_RANDOM, FILL_RANDOM);
+    if (types[type].act == ACT_BF16) check_tiles(v, type);
     return true;
 }
 

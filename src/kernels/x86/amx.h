@@ -17,8 +17,8 @@
 
 enum { AMX_TOKENS = 16, AMX_LAG = 2 };
 /* tmm0 to tmm3: sums; tmm4, tmm5: tokens; tmm6, tmm7: weights; product q uses q % 4, 4 + q % 2, 6 + q % 2. */
-/* Configures the registers for groups of `group` inputs and n tokens, 1 to 16. */
-INLINE void amx_begin(int group, int n)
+/* Configures the registers for n tokens, 1 to 16, with n_rows, as many; a token's inputs take group bytes. */
+INLINE void amx_begin(int group, int n, int n_rows)
 {
     struct {
         uint8_t palette, start_row, reserved[14];
@@ -28,7 +28,7 @@ INLINE void amx_begin(int group, int n)
     memset(&c, 0, sizeof c);
     c.palette = 1;
     for (int i = 0; i < 8; i++) {
-        c.row_bytes[i] = i / 2 == 2 ? (uint16_t)group : 64;
+        c.row_bytes[i] = (uint16_t)(i / 2 == 2 ? group : 4 * n_rows);
         c.n_rows[i] = i / 2 == 3 ? (uint8_t)(group / 4) : (uint8_t)n;
     }
     __asm__ volatile("ldtilecfg %0" : : "m"(c));

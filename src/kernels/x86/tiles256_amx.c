@@ -161,13 +161,13 @@ INLINE void mul_tile(struct type t, const struct span *c, const uint8_t *const r
     }
     int64_t i = 0, n_passes = (c->n_x + AMX_TOKENS - 1) / AMX_TOKENS;
     struct ahead ahead = ahead_of(c, next, t.block_bytes, c->n_blocks * n_passes);
-    if (c->n_x >= AMX_TOKENS) amx_begin(GROUP, AMX_TOKENS);
+    if (c->n_x >= AMX_TOKENS) amx_begin(GROUP, AMX_TOKENS, 16);
     for (; i + AMX_TOKENS <= c->n_x; i += AMX_TOKENS)
         mul_tokens(t, tile, c, &ahead, c->x + (size_t)i * c->x_row_bytes,
                    AMX_TOKENS, y + (size_t)i * c->y_stride);
     if (i == c->n_x) return;
     const int n = (int)(c->n_x - i);
-    amx_begin(GROUP, n);
+    amx_begin(GROUP, n, 16);
     mul_tokens(t, tile, c, &ahead, c->x + (size_t)i * c->x_row_bytes, n,
                y + (size_t)i * c->y_stride);
 }

@@ -152,9 +152,11 @@ static void test_matmul(void **state)
     rig_close(&r);
 }
 
-/* Operands in bf16, whatever the weights are; more rows than a slice has. */
+/* Operands in bf16, whatever the weights are; more rows than a slice has, and whole tiles of 32 inputs in all
+ * three products but for the last slice's. */
 #define WIDE 2100
-#define WIDE_ROWS 24
+#define WIDE_ROWS 32
+#define WIDE_COLS 32
 static struct tensor *f_wide(struct rig *r, struct tensor *x[])
 {
     struct tensor *h = op_matmul(&r->lab.ops, r->p[1], r->p[3], x[0]);
@@ -164,7 +166,7 @@ static int r_wide(struct rig *r, double *const p[], double *y)
 {
     static double h[WIDE_ROWS * WIDE];
     (void)r;
-    ref_matmul(p[0], p[1], p[3], WIDE_ROWS, 40, WIDE, h);
+    ref_matmul(p[0], p[1], p[3], WIDE_ROWS, WIDE_COLS, WIDE, h);
     ref_matmul(h, p[2], NULL, WIDE_ROWS, WIDE, 33, y);
     return WIDE_ROWS * 33;
 }
@@ -177,8 +179,8 @@ static void test_matmul_bf16(void **state)
         r.bound = 1e-2;
         r.forward_bound = 0.5;
         tape_set_bf16(r.tape, true);
-        add_matrix(&r, 40, WIDE_ROWS, 1);
-        add_param(&r, lab_weight(&r.lab, is_bf16 ? DT_BF16 : DT_F32, 40, WIDE, 1));
+        add_matrix(&r, WIDE_COLS, WIDE_ROWS, 1);
+        add_param(&r, lab_weight(&r.lab, is_bf16 ? DT_BF16 : DT_F32, WIDE_COLS, WIDE, 1));
         add_param(&r, lab_weight(&r.lab, is_bf16 ? DT_BF16 : DT_F32, WIDE, 33, 1));
         add_vector(&r, WIDE);
         check(&r, lab_plain_batch(&r.lab, WIDE_ROWS), 1, f_wide, r_wide);
