@@ -38,6 +38,7 @@ struct spool {
     struct spool_record *records; /* [n] */
     size_t n;
     size_t n_kept, n_damaged; /* weights that an earlier run had done; whose data are not what it wrote */
+    bool is_owned;            /* the file is ours alone: locked, and an earlier run's or new */
     bool is_foreign;          /* what was there is of another command, or damaged */
     bool has_work;
 };

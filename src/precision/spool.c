@@ -2,7 +2,7 @@
  * spool.c - codes on disk, in OUT.resume: the system writes them back when memory is short, and they
  * outlive the process, so that the same command goes on with what an earlier one has done.
  *
- *   data of every weight, one after the other     at a page: head     record of every weight
+ *   data of every weight, one after the other     at a page: head     record of every weight     end mark
  *
  * A record is written after its weight's data and has their checksum. Nothing is synced: what a killed
  * process wrote is in the system's hands, and after a loss of power the checksums tell what is missing. */
@@ -24,7 +24,7 @@
 #define PAGE 4096u
 #define OPEN_TRIES 8
 
-static const char magic[8] = "fkresum1";
+static const char magic[8] = "fkresum1"; /* of the head, and the end mark, which is found whatever the weights are */
 
 struct spool_head {
     char magic[8];
@@ -59,6 +59,20 @@ static enum fk_status open_locked(struct spool *s, struct stat *st, struct fk_er
         s->fd = -1;
     }
     return fail(err, FK_EBUSY, "%s: other runs come and go", s->path);
+}
+
+/* A file that ends otherwise is a user's, and nothing happens to it. One of zeros is an earlier run's that ended before it wrote. */
+static enum fk_status check_owner(struct spool *s, uint64_t bytes, struct fk_error *err)
+{
+    char begin[64] = {0}, end[sizeof magic] = {0};
+    static const char zeros[sizeof begin];
+    size_t n = bytes < sizeof begin ? (size_t)bytes : sizeof begin, n_end = bytes < sizeof end ? (size_t)bytes : sizeof end;
+    if (pread(s->fd, begin, n, 0) != (ssize_t)n || pread(s->fd, end, n_end, (off_t)(bytes - n_end)) != (ssize_t)n_end)
+        return fail(err, FK_EIO, "%s: cannot be read: %s", s->path, strerror(errno));
+    s->is_owned = memcmp(end, magic, sizeof end) == 0 ||
+                  (memcmp(begin, zeros, sizeof begin) == 0 && memcmp(end, zeros, sizeof end) == 0);
+    if (s->is_owned) return FK_OK;
+    return fail(err, FK_EINVAL, "%s: is in the way and none of ours; move it, or give OUT another name", s->path);
 }
 
 static enum fk_status map_spool(struct spool *s, uint64_t bytes, struct fk_error *err)
@@ -134,11 +148,12 @@ enum fk_status spool_open(struct spool *s, const char *out, const char key[65], 
         at += ((w[i].sizes.side_bytes + 63) & ~(uint64_t)63) + w[i].sizes.n_tiles * PLANES_TILE;
     at = (at + PAGE - 1) & ~(uint64_t)(PAGE - 1);
     records_at = (at + sizeof *s->head + 63) & ~(uint64_t)63;
-    bytes = records_at + n * sizeof *s->records;
+    bytes = records_at + n * sizeof *s->records + sizeof magic;
     s->path = mem_alloc(path_bytes, MEM_FILE);
     if (!s->path) return fail_nomem(err, path_bytes, out);
     snprintf(s->path, path_bytes, "%s.resume", out);
     TRY(open_locked(s, &st, err));
+    TRY(check_owner(s, (uint64_t)st.st_size, err));
     bool was_there = st.st_size > 0, fits = (uint64_t)st.st_size == bytes;
     if (was_there && !fits && ftruncate(s->fd, 0))
         return fail(err, FK_EIO, "%s: cannot be emptied: %s", s->path, strerror(errno));
@@ -156,6 +171,7 @@ enum fk_status spool_open(struct spool *s, const char *out, const char key[65], 
     s->is_foreign = was_there && !(fits && is_ours(s, key) && recall_plans(s, w));
     if (!was_there || s->is_foreign) begin_anew(s, key, w);
     else recall(s, w);
+    memcpy(s->data + bytes - sizeof magic, magic, sizeof magic);
     return FK_OK;
 }
 
@@ -195,7 +211,7 @@ void spool_keep(struct spool *s, struct plane_weight *w)
 bool spool_close(struct spool *s, bool is_needed)
 {
     bool keep = is_needed && s->data && (s->has_work || s->n_kept || s->head->is_planned);
-    if (s->path && s->fd >= 0 && !keep) unlink(s->path);
+    if (s->is_owned && !keep) unlink(s->path);
     if (s->data) munmap(s->data, s->bytes);
     if (s->fd >= 0) close(s->fd);
     mem_free(s->path);

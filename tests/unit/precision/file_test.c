@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -534,7 +535,7 @@ static void test_resume(void **state)
     assert_non_null(strstr(k.said, "1 are not as they were written"));
     assert_same_file(part, want);
     assert_true(killed_run(part, &p, 4));
-    flip(left, -32 * n - 100);
+    flip(left, -32 * n - 108);
     assert_int_equal(run_again(part, p, &k), n);
     assert_non_null(strstr(k.said, "begins anew"));
     assert_same_file(part, want);
@@ -560,6 +561,41 @@ static void test_resume(void **state)
     unlink(want);
 }
 
+/* What stands at OUT.resume and is another run's, or a user's, is still there afterwards. */
+static void test_resume_of_others(void **state)
+{
+    (void)state;
+    char left[80], said[32] = "";
+    static const char letter[] = "a letter of a user\n";
+    struct fk_quantize_params p;
+    struct fk_error err = {0};
+    snprintf(left, sizeof left, "%s.resume", part);
+    fk_quantize_default_params(&p);
+    p.n_threads = 1;
+    p.max_tokens = 128;
+    FILE *f = fopen(left, "wb");
+    assert_non_null(f);
+    fputs(letter, f);
+    assert_int_equal(fclose(f), 0);
+    assert_int_equal(fk_quantize(source, part, &p, &err), FK_EINVAL);
+    assert_non_null(strstr(err.message, "none of ours"));
+    f = fopen(left, "rb");
+    assert_non_null(f);
+    assert_non_null(fgets(said, sizeof said, f));
+    assert_string_equal(said, letter);
+    unlink(left);
+    assert_true(killed_run(part, &p, 2));
+    int fd = open(left, O_RDWR);
+    assert_true(fd >= 0);
+    assert_int_equal(flock(fd, LOCK_EX), 0);
+    assert_int_equal(fk_quantize(source, part, &p, &err), FK_EBUSY);
+    assert_int_equal(access(left, F_OK), 0);
+    close(fd);
+    fclose(f);
+    assert_int_equal(fk_quantize(source, part, &p, &err), FK_OK);
+    assert_int_equal(access(left, F_OK), -1);
+}
+
 static void test_refusals(void **state)
 {
     (void)state;
@@ -583,7 +619,8 @@ int main(void)
         cmocka_unit_test(test_higher_planes_are_not_read), cmocka_unit_test(test_hostile_heads),
         cmocka_unit_test(test_plan), cmocka_unit_test(test_imatrix), cmocka_unit_test(test_strip),
         cmocka_unit_test(test_plan_of_a_file), cmocka_unit_test(test_check),
-        cmocka_unit_test(test_resume), cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_resume), cmocka_unit_test(test_resume_of_others),
+        cmocka_unit_test(test_refusals),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
