@@ -20,6 +20,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 WIDTHS = [0, 2, 3, 4, 6]
 WINDOW = 256
+POLICIES = {"static": 0, "dynamic": 1, "groups of 8": 8, "groups of 32": 32}
 
 
 def levels_of(bits):
@@ -57,20 +58,27 @@ def choose(weight, e2, tau):
     return cost.argmin(0)
 
 
+def bits_of(index):
+    return torch.tensor(WIDTHS, dtype=torch.float)[index].mean().item()
+
+
 def find_tau(weight, e2, bits=None, error=None):
-    """The threshold at which the mean of bits, or the sum of errors, is as wanted."""
-    low, high = -40.0, 20.0
-    e = torch.tensor(e2)
+    """The threshold at which the mean of bits, or of errors, is as wanted."""
+    low, high, e = -40.0, 20.0, torch.tensor(e2)
     for _ in range(24):
         mid = (low + high) / 2
         i = choose(weight, e2, 2.0 ** mid)
-        is_fine = torch.tensor(WIDTHS, dtype=torch.float)[i].mean() > bits if bits is not None else (weight * e[i]).sum() < error
+        is_fine = (weight * e[i]).mean() < error if bits is None else bits_of(i) > bits
         low, high = (mid, high) if is_fine else (low, mid)
     return 2.0 ** low
 
 
-def grouped(weight, n):
-    return weight.reshape(weight.shape[0], -1, n).sum(2).repeat_interleave(n, 1) / n if n > 1 else weight
+def seen_by(policy, weight):
+    """What a policy goes by, of [tokens, neurons]: their mean over tokens, or over so many neighbours."""
+    n = POLICIES[policy]
+    if not n:
+        return weight.mean(0, keepdim=True)
+    return weight.reshape(len(weight), -1, n).mean(2).repeat_interleave(n, 1)
 
 
 def weights_of(layer, x):
@@ -83,15 +91,11 @@ def weights_of(layer, x):
 
 
 def mix(x, half, index, is_up):
-    """x times the neurons, each token's read at its own widths: index [tokens, neurons], or one number."""
-    def product(i, part):
-        return x @ half.read[i].T if is_up else part @ half.read[i]
-    if isinstance(index, int):
-        return product(index, x)
+    """x times the neurons, each token's read at its own widths: index [tokens, neurons] or [1, neurons]."""
     out = 0
     for i in range(1, len(WIDTHS)):
         mask = (index == i).float()
-        out = out + (product(i, None) * mask if is_up else product(i, x * mask))
+        out = out + ((x @ half.read[i].T) * mask if is_up else (x * mask) @ half.read[i])
     return out
 
 
@@ -123,27 +127,24 @@ def main():
         h.remove()
 
     at = WIDTHS.index(a.bits)
-    names = ["static", "dynamic", "groups of 8", "groups of 32"]
-    bits = {n: ([], []) for n in names}
-    plans = []  # per layer and half: {policy: threshold or index}, with the mean of bits that the policy needs
+    bits = {n: ([], []) for n in POLICIES}
+    plans = []  # per layer and half, at the same mean of bits: the static widths, a threshold for the others
     for layer, pair, x in zip(layers, halves, inputs):
         both, _ = weights_of(layer, torch.cat(x)[::a.every])
         plans.append([])
         for k, (weight, half) in enumerate(zip(both, pair)):
-            error, found = (weight * half.e2[at]).sum(), {}
-            for n in names:
-                w = weight.mean(0, keepdim=True).expand_as(weight) if n == "static" else grouped(weight, int(n.split()[-1]) if "groups" in n else 1)
-                index = choose(w, half.e2, find_tau(w, half.e2, error=error))
-                bits[n][k].append(torch.tensor(WIDTHS, dtype=torch.float)[index].mean().item())
-                # for KL: the same mean of bits for all of them
-                tau = find_tau(w, half.e2, bits=float(a.bits))
-                found[n] = choose(w[:1], half.e2, tau) if n == "static" else tau
+            found = {}
+            for n in POLICIES:
+                seen = seen_by(n, weight)
+                bits[n][k].append(bits_of(choose(seen, half.e2, find_tau(seen, half.e2, error=weight.mean() * half.e2[at]))))
+                tau = find_tau(seen, half.e2, bits=a.bits)
+                found[n] = tau if POLICIES[n] else choose(seen, half.e2, tau)
             plans[-1].append(found)
     e2 = np.mean([[h.e2 for h in pair] for pair in halves], (0, 1))
     print("relative error of " + ", ".join(f"{math.sqrt(e):.3f} at {b}" for e, b in zip(e2[1:], WIDTHS[1:])) + " bits")
     print(f"\n| policy | bits of up | bits of down | at the error of {a.bits} bits |\n| --- | --- | --- | --- |")
     print(f"| all alike | {a.bits} | {a.bits} | |")
-    for n in names:
+    for n in POLICIES:
         up, down = np.mean(bits[n][0]), np.mean(bits[n][1])
         print(f"| {n} | {up:.2f} | {down:.2f} | {100 * ((up + down) / (2 * a.bits) - 1):+.0f} % |")
 
@@ -156,13 +157,12 @@ def main():
             index = []
             for weight, half, found in zip((wu, wd), pair, plan):
                 if policy == "all alike":
-                    index.append(at)
-                elif policy == "static":
-                    index.append(found[policy].expand_as(weight))
+                    index.append(torch.full_like(weight[:1], at))
+                elif POLICIES[policy]:
+                    index.append(choose(seen_by(policy, weight), half.e2, found[policy]))
                 else:
-                    index.append(choose(grouped(weight, int(policy.split()[-1]) if "groups" in policy else 1), half.e2, found[policy]))
-                if not isinstance(index[-1], int):
-                    spent.append(torch.tensor(WIDTHS, dtype=torch.float)[index[-1]].mean().item())
+                    index.append(found[policy])
+                spent.append(bits_of(index[-1].long()))
             h = g * mix(x, pair[0], index[0], True)
             return mix(h, pair[1], index[1], False).reshape(shape)
         return run
@@ -171,12 +171,12 @@ def main():
     for layer, pair, plan in zip(layers, halves, plans):
         layer.mlp.forward = forward(layer, pair, plan)
     print("\n| policy | mean bits used | KL |\n| --- | --- | --- |")
-    for policy in ["all alike"] + names:
+    for policy in ["all alike", *POLICIES]:
         spent, kl = [], []
         for w, want in zip(judge, truth):
             got = torch.log_softmax(model(w[None]).logits[0], -1)
             kl += (want.exp() * (want - got)).sum(-1).tolist()
-        print(f"| {policy} | {np.mean(spent) if spent else a.bits:.2f} | {np.mean(kl):.4f} ± {1.96 * np.std(kl) / math.sqrt(len(kl)):.4f} |", flush=True)
+        print(f"| {policy} | {np.mean(spent):.2f} | {np.mean(kl):.4f} ± {1.96 * np.std(kl) / math.sqrt(len(kl)):.4f} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ struct spool {
     struct spool_record *records; /* [n] */
     size_t n;
     size_t n_kept, n_damaged; /* weights that an earlier run had done; whose data are not what it wrote */
-    bool is_owned;            /* the file is ours alone: locked, and an earlier run's or new */
+    bool is_owned;            /* the file may be removed: locked, a quantizer's, and no work that this run could not read */
     bool is_foreign;          /* what was there is of another command, or damaged */
     bool has_work;
 };
@@ -51,7 +51,8 @@ struct spool_round {
 };
 
 /* Gives n weights places for side and codes. Where out.resume was made under the same key, sets is_done of
- * what is in it, and plan and loss of a round that was planned. FK_EBUSY while another run has it. */
+ * what is in it, and plan and loss of a round that was planned. FK_EBUSY while another run has it,
+ * FK_EINVAL where it is a user's. */
 enum fk_status spool_open(struct spool *s, const char *out, const char key[65], struct plane_weight *w,
                           size_t n, struct fk_error *err);
 /* The round that was planned, NULL before one was. */

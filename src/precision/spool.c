@@ -61,7 +61,8 @@ static enum fk_status open_locked(struct spool *s, struct stat *st, struct fk_er
     return fail(err, FK_EBUSY, "%s: other runs come and go", s->path);
 }
 
-/* A file that ends otherwise is a user's, and nothing happens to it. One of zeros is an earlier run's that ended before it wrote. */
+/* A file that ends otherwise is a user's, and nothing happens to it. One of zeros is an earlier run's that ended before
+ * it wrote. */
 static enum fk_status check_owner(struct spool *s, uint64_t bytes, struct fk_error *err)
 {
     char begin[64] = {0}, end[sizeof magic] = {0};
@@ -157,7 +158,9 @@ enum fk_status spool_open(struct spool *s, const char *out, const char key[65], 
     bool was_there = st.st_size > 0, fits = (uint64_t)st.st_size == bytes;
     if (was_there && !fits && ftruncate(s->fd, 0))
         return fail(err, FK_EIO, "%s: cannot be emptied: %s", s->path, strerror(errno));
-    TRY(map_spool(s, bytes, err));
+    enum fk_status mapped = map_spool(s, bytes, err);
+    s->is_owned = mapped == FK_OK || !fits; /* what is done and cannot be mapped now is kept */
+    if (mapped != FK_OK) return mapped;
     s->head = (struct spool_head *)(void *)(s->data + at);
     s->records = (struct spool_record *)(void *)(s->data + records_at);
     at = 0;

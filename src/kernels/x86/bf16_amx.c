@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * bf16_amx.c - BF16 weights times ACT_BF16 rows with tile registers. tdpbf16ps multiplies 16 rows with 16
- * others over 32 inputs in 16 cycles; vdpbf16ps takes 128 for that, or 256 where it starts once in two
+ * others over 32 inputs in 16 cycles; vdpbf16ps takes 256 for that, or 512 where it starts once in two
  * cycles (Emerald Rapids).
  *
  * One side, the rows, lies in a tile as in memory. Of the other, the strip, a tile has two inputs of every
@@ -21,50 +21,20 @@ struct strip {
     _Alignas(64) uint32_t pairs[CHUNK / 2][ROWS];
 };
 
-/* m[i][r] <- m[r][i] for 16 x 16 words of 32 bits */
-INLINE void turn16(__m512i m[ROWS])
-{
-    __m512i a[ROWS], b[ROWS];
-    UNROLL
-    for (int i = 0; i < ROWS; i += 2) {
-        a[i] = _mm512_unpacklo_epi32(m[i], m[i + 1]);
-        a[i + 1] = _mm512_unpackhi_epi32(m[i], m[i + 1]);
-    }
-    UNROLL
-    for (int i = 0; i < ROWS; i += 4) {
-        b[i] = _mm512_unpacklo_epi64(a[i], a[i + 2]);
-        b[i + 1] = _mm512_unpackhi_epi64(a[i], a[i + 2]);
-        b[i + 2] = _mm512_unpacklo_epi64(a[i + 1], a[i + 3]);
-        b[i + 3] = _mm512_unpackhi_epi64(a[i + 1], a[i + 3]);
-    }
-    /* b[4g + c] has in quarter q the words 4q + c of rows 4g to 4g + 3. */
-    UNROLL
-    for (int c = 0; c < 4; c++) {
-        __m512i even01 = _mm512_shuffle_i32x4(b[c], b[4 + c], 0x88);
-        __m512i odd01 = _mm512_shuffle_i32x4(b[c], b[4 + c], 0xdd);
-        __m512i even23 = _mm512_shuffle_i32x4(b[8 + c], b[12 + c], 0x88);
-        __m512i odd23 = _mm512_shuffle_i32x4(b[8 + c], b[12 + c], 0xdd);
-        m[c] = _mm512_shuffle_i32x4(even01, even23, 0x88);
-        m[4 + c] = _mm512_shuffle_i32x4(odd01, odd23, 0x88);
-        m[8 + c] = _mm512_shuffle_i32x4(even01, even23, 0xdd);
-        m[12 + c] = _mm512_shuffle_i32x4(odd01, odd23, 0xdd);
-    }
-}
-
 /* n inputs of up to ROWS rows; what a tile has beyond them is 0. */
 static void fill_strip(struct strip *s, const char *rows, size_t row_bytes, int64_t n_rows, int64_t n)
 {
     for (int64_t i = 0; i < n; i += GROUP) {
-        __m512i m[ROWS];
+        __m512i m[ROWS], z[ROWS];
         const __mmask32 mask = n - i < GROUP ? (1u << (n - i)) - 1 : 0xffffffff;
         UNROLL
         for (int r = 0; r < ROWS; r++)
             m[r] = r < n_rows ? _mm512_maskz_loadu_epi16(mask, rows + (size_t)r * row_bytes + 2 * i)
                               : _mm512_setzero_si512();
-        turn16(m);
+        transpose16(m, z);
         UNROLL
         for (int r = 0; r < ROWS; r++)
-            _mm512_store_si512(s->pairs[i / 2 + r], m[r]);
+            _mm512_store_si512(s->pairs[i / 2 + r], z[r]);
     }
 }
 
@@ -76,7 +46,7 @@ static void fill_strip(struct strip *s, const char *rows, size_t row_bytes, int6
 #define MULTIPLY(sums, rows, strip) \
     __asm__ volatile("tdpbf16ps %%tmm" #strip ", %%tmm" #rows ", %%tmm" #sums : :)
 
-/* A chunk of inputs of one strip or two (s NULL: of one token, as it lies) times up to 32 rows:
+/* A chunk of inputs of one strip or two (of one token, `one`, as it lies) times up to 32 rows:
  * out[row][of the strips] (+)=. */
 struct square {
     const struct strip *s;
@@ -196,15 +166,15 @@ static void put_few(const float sums[][FEW_TOKENS], int64_t n_rows, int64_t n_x,
 {
     for (int64_t r = 0; r < n_rows; r += ROWS)
         for (int64_t t = 0; t < n_x; t += ROWS) {
-            __m512i m[ROWS];
+            __m512i m[ROWS], z[ROWS];
             UNROLL
             for (int i = 0; i < ROWS; i++)
                 m[i] = _mm512_load_si512(&sums[r + i][t]);
-            turn16(m);
+            transpose16(m, z);
             const __mmask16 mask = n_rows - r < ROWS ? (__mmask16)((1u << (n_rows - r)) - 1) : 0xffff;
             UNROLL
             for (int i = 0; i < ROWS; i++)
-                if (t + i < n_x) _mm512_mask_storeu_epi32(y + (size_t)(t + i) * y_stride + r, mask, m[i]);
+                if (t + i < n_x) _mm512_mask_storeu_epi32(y + (size_t)(t + i) * y_stride + r, mask, z[i]);
         }
 }
 

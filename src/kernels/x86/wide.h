@@ -101,21 +101,13 @@ INLINE void transpose8(const uint8_t *const row[16], size_t at, __m512i out[8])
     }
 }
 
-/* 16x16 transpose of 32-bit words; row i of the result goes to out + 64 * slot[i]. */
-INLINE void transpose16(const __m512i in[16], uint8_t *out, const uint8_t slot[16])
+/* 16x16 transpose of 32-bit words */
+INLINE void transpose16(const __m512i in[16], __m512i out[16])
 {
     __m512i a[16], b[16];
     UNROLL
-    for (int i = 0; i < 16; i += 4) {
-        __m512i p = _mm512_unpacklo_epi32(in[i], in[i + 1]);
-        __m512i q = _mm512_unpackhi_epi32(in[i], in[i + 1]);
-        __m512i r = _mm512_unpacklo_epi32(in[i + 2], in[i + 3]);
-        __m512i s = _mm512_unpackhi_epi32(in[i + 2], in[i + 3]);
-        a[i] = _mm512_unpacklo_epi64(p, r);
-        a[i + 1] = _mm512_unpackhi_epi64(p, r);
-        a[i + 2] = _mm512_unpacklo_epi64(q, s);
-        a[i + 3] = _mm512_unpackhi_epi64(q, s);
-    }
+    for (int i = 0; i < 16; i += 4)
+        transpose_lanes(in + i, a + i);
     UNROLL
     for (int i = 0; i < 4; i++) {
         b[i] = _mm512_shuffle_i32x4(a[i], a[i + 4], 0x88);
@@ -125,11 +117,10 @@ INLINE void transpose16(const __m512i in[16], uint8_t *out, const uint8_t slot[1
     }
     UNROLL
     for (int i = 0; i < 4; i++) {
-        _mm512_store_si512(out + 64 * slot[i], _mm512_shuffle_i32x4(b[i], b[i + 8], 0x88));
-        _mm512_store_si512(out + 64 * slot[i + 8], _mm512_shuffle_i32x4(b[i], b[i + 8], 0xdd));
-        _mm512_store_si512(out + 64 * slot[i + 4], _mm512_shuffle_i32x4(b[i + 4], b[i + 12], 0x88));
-        _mm512_store_si512(out + 64 * slot[i + 12],
-                           _mm512_shuffle_i32x4(b[i + 4], b[i + 12], 0xdd));
+        out[i] = _mm512_shuffle_i32x4(b[i], b[i + 8], 0x88);
+        out[i + 4] = _mm512_shuffle_i32x4(b[i + 4], b[i + 12], 0x88);
+        out[i + 8] = _mm512_shuffle_i32x4(b[i], b[i + 8], 0xdd);
+        out[i + 12] = _mm512_shuffle_i32x4(b[i + 4], b[i + 12], 0xdd);
     }
 }
 
