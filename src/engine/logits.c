@@ -120,6 +120,26 @@ CLONES double logits_sum_exp(const float *x, int n, float max, float scale)
     return sum;
 }
 
+CLONES void logits_softmax(float *x, int n, float max)
+{
+    float inv = (float)(1 / logits_sum_exp(x, n, max, 1));
+    int i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        floats v;
+        load(&v, x + i);
+        v = v - max;
+        exp_negative(&v);
+        v = v * inv;
+        memcpy(x + i, &v, sizeof v);
+    }
+    if (i < n) {
+        floats v = {0};
+        for (int j = 0; i + j < n; j++) v[j] = x[i + j] - max;
+        exp_negative(&v);
+        for (int j = 0; i + j < n; j++) x[i + j] = v[j] * inv;
+    }
+}
+
 float logits_logprob(const float *x, int n, int32_t id)
 {
     float max = logits_max(x, n);

@@ -20,6 +20,9 @@ void logits_exp_of(const float *x, const int32_t *ids, int n, float max, float s
 /* sum of e^((x[i] - max) * scale) */
 double logits_sum_exp(const float *x, int n, float max, float scale);
 
+/* x <- softmax(x), max being the largest */
+void logits_softmax(float *x, int n, float max);
+
 /* log softmax(x)[id] */
 float logits_logprob(const float *x, int n, int32_t id);
 

@@ -23,6 +23,7 @@ struct pass {
     void **pages;           /* [n_pages], each mapped when first needed */
     int n_pages, max_pages;
     struct batch batch;
+    bool is_plain; /* distributions alone */
     struct tensor *logits;
     const float *coef;
     const struct tensor *teacher;
@@ -97,6 +98,11 @@ struct tape *pass_tape(struct pass *p)
     return p->tape;
 }
 
+void pass_set_plain(struct pass *p)
+{
+    p->is_plain = true;
+}
+
 static enum fk_status add_pages(struct pass *p, struct batch_seq *s, struct fk_error *err)
 {
     int n = (s->n_rows + PAGE_TOKENS - 1) / PAGE_TOKENS;
@@ -157,6 +163,14 @@ CLONES static bool softmax_row(float *x, int64_t n, int32_t target, float *logp,
     return isfinite(*logp);
 }
 
+static bool plain_row(float *x, int64_t n, int32_t target)
+{
+    float max = logits_max(x, (int)n);
+    bool is_finite = isfinite(max) && isfinite(x[target]);
+    logits_softmax(x, (int)n, max);
+    return is_finite;
+}
+
 struct head_job {
     struct pass *p;
     int64_t n_chunks;
@@ -169,10 +183,13 @@ static void softmax_chunk(void *arg, int64_t chunk, int worker)
     struct pass *p = j->p;
     (void)worker;
     int64_t n = p->batch.n_out, end = n * (chunk + 1) / j->n_chunks;
-    for (int64_t i = n * chunk / j->n_chunks; i < end; i++)
-        if (!softmax_row(tensor_row_f32(p->logits, i), p->logits->n_cols, p->targets[i],
-                         &p->logp[i], &p->entropy[i], &p->is_best[i]))
-            j->failed[chunk] = true;
+    for (int64_t i = n * chunk / j->n_chunks; i < end; i++) {
+        float *x = tensor_row_f32(p->logits, i);
+        int64_t k = p->logits->n_cols;
+        bool is_finite = p->is_plain ? plain_row(x, k, p->targets[i])
+                                     : softmax_row(x, k, p->targets[i], &p->logp[i], &p->entropy[i], &p->is_best[i]);
+        if (!is_finite) j->failed[chunk] = true;
+    }
 }
 
 enum fk_status pass_forward(struct pass *p, const struct pass_doc *docs, int n_docs,

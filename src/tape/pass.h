@@ -32,6 +32,8 @@ enum fk_status pass_create(struct pass **out, const struct model *m, struct devi
                            struct fk_error *err);
 void pass_destroy(struct pass **p);
 struct tape *pass_tape(struct pass *p);
+/* From now on passes give distributions alone (pass_probs), to within 1e-6 of each: no logp, entropy and is_best. */
+void pass_set_plain(struct pass *p);
 
 /* FK_ETOOBIG: more tokens than max_rows. FK_ENONFINITE: a logit is no number. */
 enum fk_status pass_forward(struct pass *p, const struct pass_doc *docs, int n_docs,

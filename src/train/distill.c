@@ -135,6 +135,8 @@ static enum fk_status open_all(struct distill *d, const char *source, struct fk_
     d->is_bf16 = device_multiplies_bf16(d->device);
     TRY(pass_create(&d->teach, d->teacher, d->device, d->rows, err));
     TRY(pass_create(&d->learn, d->student, d->device, d->rows, err));
+    pass_set_plain(d->teach);
+    pass_set_plain(d->learn);
     TRY(train_each_tensor(d->student, count_tensor, &n, err));
     d->planes = mem_calloc(n, sizeof *d->planes, MEM_TRAIN);
     d->vectors = mem_calloc(n, sizeof *d->vectors, MEM_TRAIN);

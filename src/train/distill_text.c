@@ -11,9 +11,9 @@
 
 #define PIECE DISTILL_PIECE
 #define HELD_PIECES 4
-#define OWN_PIECES 64 /* that the source writes at a time */
+#define OWN_PIECES 128 /* that the source writes at a time, and that are learned from twice */
 #define PROMPT 32     /* tokens of the text that it goes on from */
-#define PARALLEL 32
+#define PARALLEL 64
 #define SHUFFLE_KEY 1
 #define PLACE_KEY 2
 #define LINE_MIN 8 /* bytes of a line that a user could have written */
@@ -179,6 +179,7 @@ static enum fk_status write_own(struct distill_text *t, struct fk_error *err)
     struct rollout r[OWN_PIECES] = {{0}};
     struct token_vec prompts[OWN_PIECES] = {{0}};
     t->i_round++;
+    t->is_again = false;
     enum fk_status st = write_half(t, r, prompts, false, err);
     if (st == FK_OK) st = write_half(t, r + OWN_PIECES / 2, prompts + OWN_PIECES / 2, t->has_chat, err);
     if (st == FK_OK) join(t, r, OWN_PIECES);
@@ -192,8 +193,10 @@ static enum fk_status write_own(struct distill_text *t, struct fk_error *err)
 enum fk_status distill_text_next(struct distill_text *t, int most, const int32_t **pieces, int *n, struct fk_error *err)
 {
     while (t->at >= t->n_round) {
+        bool is_own = t->i_round > 0;
         t->at = 0;
-        TRY(write_own(t, err));
+        if (is_own && !t->is_again) t->is_again = true;
+        else TRY(write_own(t, err));
     }
     *n = most < t->n_round - t->at ? most : t->n_round - t->at;
     *pieces = t->round + (size_t)t->at * PIECE;

@@ -20,7 +20,8 @@ struct distill_text {
     int n_pieces, n_held; /* of the text; of them, for judging alone */
     int32_t *round;       /* [n_round][DISTILL_PIECE] in the order in which they are learned from */
     int n_round, at;
-    uint64_t i_round;
+    uint64_t i_round;     /* of what the source wrote, from 1 on */
+    bool is_again;        /* the round is read a second time */
 };
 
 /* text NULL: the calibration text. FK_EINVAL: shorter than two pieces. */

@@ -228,6 +228,30 @@ CLONES static void adam(float *x, float *m, float *v, const float *g, float by, 
     }
 }
 
+/* sum of g w over a block */
+CLONES static float block_dot_bf16(const float *g, const uint16_t *w)
+{
+    float part[8] = {0}, sum = 0;
+    for (int c = 0; c < PLANES_COLS; c += 8)
+        for (int l = 0; l < 8; l++) {
+            uint32_t u = (uint32_t)w[c + l] << 16;
+            float x;
+            memcpy(&x, &u, sizeof x);
+            part[l] += g[c + l] * x;
+        }
+    for (int l = 0; l < 8; l++) sum += part[l];
+    return sum;
+}
+
+/* Of the loss by the scale of a block, whose weights are q times the rest. */
+static float scale_slope(const struct soft_planes *s, int64_t at, float factor, float q)
+{
+    float sum = 0;
+    if (s->is_bf16 && q != 0) return block_dot_bf16(s->grad + at, (const uint16_t *)s->w + at) / q;
+    for (int c = 0; c < PLANES_COLS; c++) sum += s->grad[at + c] * factor * s->level[s->width][code_at(s, at + c)];
+    return sum;
+}
+
 static void update_group(void *arg, int64_t group, int worker)
 {
     const struct job *j = arg;
@@ -242,9 +266,7 @@ static void update_group(void *arg, int64_t group, int worker)
         float factor = factor_of(s, group, r);
         for (int64_t b = 0; b < p->n_blocks; b++) {
             int64_t k = (first + r) * p->n_blocks + b, at = (first + r) * p->n_cols + b * PLANES_COLS;
-            float q = scale_of(s, k), step = factor * q, dq = 0;
-            for (int c = 0; c < PLANES_COLS; c++)
-                dq += s->grad[at + c] * factor * s->level[s->width][code_at(s, at + c)];
+            float q = scale_of(s, k), step = factor * q, dq = scale_slope(s, at, factor, q);
             if (lr > 0)
                 adam(s->u + at, s->m + at, s->v + at, s->grad + at, step, lr, j->bias1, j->bias2,
                      PLANES_COLS);

@@ -212,6 +212,15 @@ static void logprobs_are_right(void **state)
             double want = (double)x[i] - max - log(sum);
             assert_true(fabs((double)logits_logprob(x, N, i) - want) < 2e-6 * (1 + fabs(want)));
         }
+        for (int n = N - 17; n <= N; n++) { /* rests of a vector of every length */
+            static float p[N];
+            double part = 0;
+            memcpy(p, x, sizeof p);
+            for (int i = 0; i < n; i++) part += exp((double)x[i] - max);
+            logits_softmax(p, n, (float)max);
+            for (int i = 0; i < n; i++) assert_true(fabs((double)p[i] - exp((double)x[i] - max) / part) < 2e-6);
+            for (int i = n; i < N; i++) assert_true(p[i] == x[i]);
+        }
     }
 }
 
