@@ -47,6 +47,9 @@ FK_API void fk_engine_destroy(fk_engine **e); /* its sessions must be gone */
  * if the model has no planes, or not that many (exact: two). */
 FK_API enum fk_status fk_engine_set_bits(fk_engine *e, int bits, struct fk_error *err);
 
+/* From the next step on, as head_bits of fk_engine_params; what was set before stays where it is refused. */
+FK_API enum fk_status fk_engine_set_head(fk_engine *e, int bits, struct fk_error *err);
+
 struct fk_engine_info {
     int n_threads, n_ctx, n_batch, page_tokens;
     const char *isa;                    /* "avx512vnni" */
@@ -54,6 +57,7 @@ struct fk_engine_info {
     uint64_t kv_bytes_used, kv_bytes_max;
     int bits, bits_max;                 /* in use (0: as the file plans) and in the file (0: no planes) */
     int draft_bits;                     /* exact mode: what drafts are read at; else 0 */
+    int head_bits;                      /* as asked for: see fk_engine_params */
 };
 FK_API enum fk_status fk_engine_get_info(const fk_engine *e, struct fk_engine_info *out);
 

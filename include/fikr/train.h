@@ -76,6 +76,8 @@ struct fk_distill_report {
     int n_tokens;
     int64_t n_steps, n_learned; /* updates; tokens that they saw */
     int is_kept;                /* 0: it was no better (of several widths, in the mean of the logarithms) */
+    int64_t n_resumed;          /* updates of n_steps that an earlier run had made */
+    int is_unsaved;             /* PLANES.distill could not be written, or is another's file */
 };
 
 struct fk_distill_params {
@@ -87,14 +89,16 @@ struct fk_distill_params {
     fk_progress_fn progress;
     void *progress_arg;
     struct fk_distill_report *report; /* NULL, or where to write it */
-    void *reserved[5];
+    double save_seconds; /* from one save of the state to the next; 0: 300 */
+    void *reserved[4];
 };
 void fk_distill_default_params(struct fk_distill_params *p);
 
 /* Teaches a file of planes (fk_quantize) to say what the model says that it was made from: codes, scales
  * and norms change, widths and bytes do not. Every weight learns for the width that it is planned for; a file
  * without a plan for 3, 4 and 8 bits in turn. planes is written anew, whole or not at all, and only where that helped,
- * also when progress cancels it after some steps (FK_ECANCELLED).
+ * also when progress cancels it after some steps (FK_ECANCELLED). While it learns, PLANES.distill keeps the state, 12
+ * bytes a weight: where the process dies, the same call on the same files goes on from it. A run that ends removes it.
  * Memory: 25 bytes a weight. */
 enum fk_status fk_distill(const char *source, const char *planes, const struct fk_distill_params *params,
                           struct fk_error *err);

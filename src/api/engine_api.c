@@ -44,6 +44,7 @@ enum fk_status fk_engine_get_info(const fk_engine *e, struct fk_engine_info *out
         .kv_bytes_max = (uint64_t)e->pool.n_pages * p->kv.page_bytes,
         .bits = engine_bits(e),
         .draft_bits = e->draft_bits,
+        .head_bits = e->ops.head_bits,
         .bits_max = e->model->n_planes ? planes_bits(e->model->n_planes - 1) : 0,
     };
     return FK_OK;
@@ -53,6 +54,12 @@ enum fk_status fk_engine_set_bits(fk_engine *e, int bits, struct fk_error *err)
 {
     if (!e) return fail(err, FK_EINVAL, "fk_engine_set_bits: e is NULL");
     return engine_set_bits(e, bits, err);
+}
+
+enum fk_status fk_engine_set_head(fk_engine *e, int bits, struct fk_error *err)
+{
+    if (!e) return fail(err, FK_EINVAL, "fk_engine_set_head: e is NULL");
+    return engine_set_head(e, bits, err);
 }
 
 enum fk_status fk_engine_measure_bandwidth(fk_engine *e, double seconds, double *gb_per_s,

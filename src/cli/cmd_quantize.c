@@ -87,14 +87,18 @@ static enum fk_status run(const struct args *a, struct fk_quantize_params *p, ch
 static void print_distilled(const struct fk_distill_report *r)
 {
     if (!r->n_tokens) return;
-    fprintf(stderr, "distilled in %lld steps over %s tokens: divergence from the source", (long long)r->n_steps,
+    fprintf(stderr, "distilled in %lld steps over %s tokens", (long long)r->n_steps,
             term_count((unsigned long long)r->n_learned));
+    if (r->n_resumed) fprintf(stderr, ", %lld of them before it was broken off", (long long)r->n_resumed);
+    fprintf(stderr, ": divergence from the source");
     for (int i = 0; i < r->n_widths; i++) {
         fprintf(stderr, "%s %.4f, before %.4f", i ? ";" : "", r->kl_after[i], r->kl_before[i]);
         if (r->bits[i]) fprintf(stderr, " at %d bits", r->bits[i]);
     }
     fprintf(stderr, ", over %d tokens of the text that it did not learn from%s\n", r->n_tokens,
             r->is_kept ? "" : "; the file was left as it was");
+    if (r->is_unsaved)
+        fprintf(stderr, "OUT.distill could not be written: had this run been broken off, it would have begun anew\n");
 }
 
 static void print_report(const struct fk_quantize_report *r)
@@ -158,6 +162,7 @@ static bool put_distilled(json_t *doc, const struct fk_distill_report *r)
                             json_put(doc, "distill_bits", of_widths(bits, r->n_widths)) &&
                             json_put(doc, "distill_kl_before", of_widths(r->kl_before, r->n_widths)) &&
                             json_put(doc, "distill_kl_after", of_widths(r->kl_after, r->n_widths)) &&
+                            json_put(doc, "distill_resumed", json_integer(r->n_resumed)) &&
                             json_put(doc, "distill_kept", json_boolean(r->is_kept)));
 }
 

@@ -17,7 +17,7 @@ struct command {
     void (*run)(struct repl *r, const char *rest); /* rest: "" or what follows, without blanks */
 };
 
-enum { N_COMMANDS = 14 };
+enum { N_COMMANDS = 15 };
 static const struct command commands[N_COMMANDS];
 
 static void do_help(struct repl *r, const char *rest)
@@ -136,6 +136,7 @@ static void do_ctx(struct repl *r, const char *rest)
     size_t n = 0;
     if (*rest) {
         int before = r->engine_params.n_ctx;
+        bool had = fk_engine_get_info(r->opened.engine, &e) == FK_OK;
         if (args_parse_int("/ctx", rest, 1, 1 << 24, &n_ctx, &err)) {
             term_complain(&err);
             return;
@@ -145,6 +146,10 @@ static void do_ctx(struct repl *r, const char *rest)
             r->engine_params.n_ctx = before;
             term_complain(&err);
             return;
+        }
+        if (had) { /* what /bits and /head set; it was fine before */
+            fk_engine_set_bits(r->opened.engine, e.draft_bits ? FK_BITS_EXACT : e.bits, NULL);
+            fk_engine_set_head(r->opened.engine, e.head_bits, NULL);
         }
     }
     fk_session_tokens(r->session, &n);
@@ -188,6 +193,27 @@ static void set_bits(struct repl *r, const char *rest)
     }
     print_bits(r);
     putchar('\n');
+}
+
+static void do_head(struct repl *r, const char *rest)
+{
+    struct fk_error err = {0};
+    struct fk_engine_info e;
+    long long bits = 0;
+    if (strcmp(rest, "whole") == 0) bits = FK_HEAD_WHOLE;
+    else if (*rest && strcmp(rest, "plan") != 0 && args_parse_int("/head", rest, 2, 6, &bits, &err)) {
+        fprintf(stderr, "%s\n", err.message);
+        return;
+    }
+    if (*rest && fk_engine_set_head(r->opened.engine, (int)bits, &err)) {
+        fprintf(stderr, "%s\n", err.message);
+        return;
+    }
+    if (fk_engine_get_info(r->opened.engine, &e)) return;
+    if (e.head_bits == FK_HEAD_WHOLE) printf("The output head is read in one stage.\n\n");
+    else if (e.head_bits)
+        printf("The output head is read at %d bits, the likeliest tokens again at all there are.\n\n", e.head_bits);
+    else printf("The output head is read as the file plans.\n\n");
 }
 
 /* The types that the file's tensors have: how many bits are read for a weight. */
@@ -286,6 +312,7 @@ static const struct command commands[N_COMMANDS] = {
     {"/ctx", "[N]", "show the context in use, or change its size", do_ctx},
     {"/model", "[NAME|FILE]", "list the models, or go over to another", repl_model},
     {"/bits", "[auto|2|3|4|6|8|max|exact]", "the bits of the weights in use", do_bits},
+    {"/head", "[plan|whole|2|3|4|6]", "how the output head of a file in planes is read", do_head},
     {"/stats", "", "tokens, times and memory", do_stats},
     {"/system", "[TEXT|-]", "show, set or remove the system message", do_system},
     {"/exit", "", "end (also /quit, /bye, Ctrl-D)", do_exit},

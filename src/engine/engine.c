@@ -122,18 +122,6 @@ static enum fk_status make_step(fk_engine *e, struct fk_error *err)
     return fail_nomem(err, n * sizeof *e->seqs, "the rows of a step");
 }
 
-static enum fk_status set_head(fk_engine *e, int bits, struct fk_error *err)
-{
-    e->ops.head_bits = bits;
-    if (bits == FK_HEAD_WHOLE) return FK_OK;
-    if (bits && (bits == 8 || !planes_is_width(bits)))
-        return fail(err, FK_EINVAL, "head_bits is %d; the head's first stage is read at 2, 3, 4 or 6", bits);
-    if (bits && !e->model->n_planes)
-        return fail(err, FK_EINVAL, "head_bits is %d, but the weights are not in planes; `fikr quantize` "
-                    "makes a file that can be read at any width", bits);
-    return FK_OK;
-}
-
 enum fk_status engine_create(fk_engine **out, const struct model *m,
                              const struct fk_engine_params *params, struct fk_error *err)
 {
@@ -152,7 +140,7 @@ enum fk_status engine_create(fk_engine **out, const struct model *m,
     TRY_GOTO(device_cpu_create(&e->device, &dp, err), failed);
     ops_init(&e->ops, e->device, 0);
     TRY_GOTO(engine_set_bits(e, params ? params->bits : 0, err), failed);
-    TRY_GOTO(set_head(e, params ? params->head_bits : 0, err), failed);
+    TRY_GOTO(engine_set_head(e, params ? params->head_bits : 0, err), failed);
     TRY_GOTO(kv_pool_init(&e->pool, &e->plan.kv, plan.kv_bytes_max, err), failed);
     e->pool.n_wanted = (int32_t)(plan.kv_bytes_wanted / plan.kv.page_bytes);
     TRY_GOTO(prefix_init(&e->tree, &e->pool, err), failed);
@@ -187,6 +175,18 @@ enum fk_status engine_set_bits(fk_engine *e, int bits, struct fk_error *err)
                     planes_bits(n - 1));
     e->ops.bits = bits;
     e->draft_bits = draft_bits;
+    return FK_OK;
+}
+
+enum fk_status engine_set_head(fk_engine *e, int bits, struct fk_error *err)
+{
+    bool is_stage = bits && bits != FK_HEAD_WHOLE;
+    if (is_stage && (bits == 8 || !planes_is_width(bits)))
+        return fail(err, FK_EINVAL, "head_bits is %d; the head's first stage is read at 2, 3, 4 or 6", bits);
+    if (is_stage && !e->model->n_planes)
+        return fail(err, FK_EINVAL, "head_bits is %d, but the weights are not in planes; `fikr quantize` "
+                    "makes a file that can be read at any width", bits);
+    e->ops.head_bits = bits;
     return FK_OK;
 }
 

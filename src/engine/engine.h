@@ -61,6 +61,8 @@ void engine_destroy(fk_engine **e);
  * file has; 0: as the file plans, or no planes. */
 enum fk_status engine_set_bits(fk_engine *e, int bits, struct fk_error *err);
 int engine_bits(const fk_engine *e);
+/* bits: of the output head's first stage, as fk_engine_params have it. */
+enum fk_status engine_set_head(fk_engine *e, int bits, struct fk_error *err);
 
 /* One sequence's rows of a step: n_rows positions from n_computed + skip on, whose pages are reserved;
  * those that are skipped are written. The logits of the last n_out of them are wanted. */

@@ -14,6 +14,7 @@
 #define STEP_TOKENS 1024
 #define PASS_FLOATS ((int64_t)1 << 26) /* of distributions that a pass holds */
 #define WARM_STEPS 10
+#define SAVE_SECONDS 300
 /* Of one Adam update at its height: in distances of levels, in units of a block's scale, and as a share of a
  * vector's root mean square. */
 #define RATE_PLACE 0.006
@@ -243,11 +244,35 @@ static void update(struct distill *d, int64_t t, double share)
     for (size_t i = 0; i < d->n_vectors; i++) update_vector(&d->vectors[i], share * d->rate_vector, t);
 }
 
+/* One gradient of a step's pieces. weight: of the loss. */
+static enum fk_status one_step(struct distill *d, double weight, struct fk_distill_report *r, struct fk_error *err)
+{
+    int per_pass = d->rows / PIECE, per_step = STEP_TOKENS / PIECE;
+    for (int done = 0; done < per_step;) {
+        const int32_t *pieces;
+        int most = per_pass < per_step - done ? per_pass : per_step - done, k;
+        TRY(distill_text_next(&d->text, most, &pieces, &k, err));
+        TRY(run_both(d, pieces, k, err));
+        TRY(pass_backward_toward(d->learn, pass_probs(d->teach), (float)(weight / (double)(STEP_TOKENS - per_step)), err));
+        done += k;
+        r->n_learned += (int64_t)k * PIECE;
+    }
+    return FK_OK;
+}
+
+/* A state that cannot be kept is no reason to stop. */
+static void save(struct distill *d, struct fk_distill_report *r, double spent)
+{
+    struct fk_error none = {0};
+    r->is_unsaved = !d->may_save || distill_state_save(d, r, spent, &none) != FK_OK;
+}
+
 static enum fk_status learn(struct distill *d, struct fk_distill_report *r, struct fk_error *err)
 {
-    double begun = clock_seconds(), limit = 60 * d->p->minutes;
-    int per_pass = d->rows / PIECE, per_step = STEP_TOKENS / PIECE;
-    for (int64_t t = 1;; t++) {
+    double before, limit = 60 * d->p->minutes, every = d->p->save_seconds > 0 ? d->p->save_seconds : SAVE_SECONDS;
+    TRY(distill_state_load(d, r, &before, err));
+    double begun = clock_seconds() - before, saved = before;
+    for (int64_t t = r->n_steps + 1;; t++) {
         double spent = clock_seconds() - begun, share = limit > 0 ? spent / limit : 0;
         if (d->p->max_steps) share = fmax(share, (double)(t - 1) / (double)d->p->max_steps);
         if (share >= 1) return FK_OK;
@@ -256,20 +281,14 @@ static enum fk_status learn(struct distill *d, struct fk_distill_report *r, stru
         int i_width = (int)((t - 1) % d->n_widths);
         round_all(d, d->bits[i_width]);
         /* Several widths: the mean logarithm falls, or 8 bits would pay for what 3 bits gain. */
-        double weight = d->n_widths > 1 ? 1 / (r->kl_before[i_width] + 1e-6) : 1;
-        for (int done = 0; done < per_step;) {
-            const int32_t *pieces;
-            int most = per_pass < per_step - done ? per_pass : per_step - done, k;
-            TRY(distill_text_next(&d->text, most, &pieces, &k, err));
-            TRY(run_both(d, pieces, k, err));
-            TRY(pass_backward_toward(d->learn, pass_probs(d->teach),
-                                     (float)(weight / (double)(STEP_TOKENS - per_step)), err));
-            done += k;
-            r->n_learned += (int64_t)k * PIECE;
-        }
+        TRY(one_step(d, d->n_widths > 1 ? 1 / (r->kl_before[i_width] + 1e-6) : 1, r, err));
         r->n_steps = t;
         double warm = t < WARM_STEPS ? (double)t / WARM_STEPS : 1;
         update(d, t, warm * 0.5 * (1 + cos(M_PI * share)));
+        spent = clock_seconds() - begun;
+        if (spent - saved < every) continue;
+        save(d, r, spent);
+        saved = spent;
     }
 }
 
@@ -287,6 +306,7 @@ static enum fk_status run(struct distill *d, const char *source, struct fk_disti
     d->rate_vector = RATE_VECTOR * sqrt(least / COARSE_KL);
     enum fk_status st = learn(d, r, err);
     if (st != FK_OK && !(st == FK_ECANCELLED && r->n_steps)) return st;
+    distill_state_remove(d);
     TRY(judge(d, r->kl_after, err));
     double gain = 0;
     for (int i = 0; i < d->n_widths; i++) gain += log((r->kl_before[i] + 1e-9) / (r->kl_after[i] + 1e-9));

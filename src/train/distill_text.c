@@ -203,3 +203,15 @@ enum fk_status distill_text_next(struct distill_text *t, int most, const int32_t
     t->at += *n;
     return FK_OK;
 }
+
+enum fk_status distill_text_seek(struct distill_text *t, uint64_t i_round, uint64_t at, bool is_again, struct fk_error *err)
+{
+    if (i_round) {
+        t->i_round = i_round - 1;
+        TRY(write_own(t, err));
+    }
+    if (at > (uint64_t)t->n_round) return fail(err, FK_EINVAL, "a round of %d pieces has no piece %llu", t->n_round, (unsigned long long)at);
+    t->at = (int)at;
+    t->is_again = is_again;
+    return FK_OK;
+}

@@ -36,4 +36,7 @@ const int32_t *distill_text_held(const struct distill_text *t, int i);
  * call. */
 enum fk_status distill_text_next(struct distill_text *t, int most, const int32_t **pieces, int *n, struct fk_error *err);
 
+/* To where another text of the same source and text was: what stood in i_round, at and is_again. FK_EINVAL: it was never there. */
+enum fk_status distill_text_seek(struct distill_text *t, uint64_t i_round, uint64_t at, bool is_again, struct fk_error *err);
+
 #endif

@@ -202,6 +202,8 @@ class Repl(Case):
         t = self.start()
         for typed, said in (("/help", "/regen"), ("/stats", "resident"), ("/bits", "bits a weight"),
                             ("/bits 4", "not in planes"), ("/bits exact", "low planes"),
+                            ("/head", "as the file plans"), ("/head 4", "not in planes"), ("/head x", "whole number"),
+                            ("/head whole", "in one stage"),
                             ("/ctx", "of 4096 tokens"), ("/ctx 512", "of 512 tokens"),
                             ("/ctx x", "whole number"), ("/think 50", "at most 50"),
                             ("/think off", "is off"), ("/think maybe", "allowed are"),

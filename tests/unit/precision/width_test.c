@@ -188,6 +188,13 @@ static void the_engine_switches_between_tokens(void **state)
     rig_open(&r, whole, 1, DT_F16, MLA_AUTO);
     step(&r, 8, ids, SWITCH_AT, z);
     struct fk_event ev = {0};
+    struct fk_engine_info info;
+    assert_int_equal(fk_engine_set_head(e, 4, NULL), FK_OK);
+    assert_int_equal(fk_engine_set_head(e, 5, NULL), FK_EINVAL);
+    assert_int_equal(fk_engine_set_head(e, 8, NULL), FK_EINVAL);
+    assert_int_equal(fk_engine_get_info(e, &info), FK_OK);
+    assert_int_equal(info.head_bits, 4);
+    assert_int_equal(fk_engine_set_head(e, FK_HEAD_WHOLE, NULL), FK_OK); /* and step's has one stage */
     for (int i = 0; i < 12; i++) {
         int bits = i < 5 ? 8 : i < 9 ? 3 : 4;
         assert_int_equal(fk_engine_set_bits(e, bits, NULL), FK_OK);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  * distill_test.c - weights in planes that learn: softened they are what the engine reads, unlearned they
  * are the same bytes; a few steps bring a file of 3 bits nearer to its source, whole, checked and at its
- * size; what is cancelled or fails leaves the file alone. */
+ * size; what is cancelled or fails leaves the file alone, and what is killed goes on. */
 #include "tests/unit/train/desk.h"
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include "fikr/quantize.h"
 #include "fikr/train.h"
@@ -225,6 +227,92 @@ static void what_is_stopped_leaves_the_file(void **state)
     mem_free(after);
 }
 
+static int die_after(void *arg, const char *what, unsigned long long done, unsigned long long total)
+{
+    (void)what;
+    (void)done;
+    (void)total;
+    if (--*(int *)arg == 0) raise(SIGKILL);
+    return 0;
+}
+
+/* A process that distils and dies after so many steps, each of which it saves. */
+static void die_at(int n_steps, struct fk_distill_params p)
+{
+    int left = n_steps + 1, status;
+    pid_t pid = fork();
+    if (!pid) {
+        p.progress = die_after;
+        p.progress_arg = &left;
+        p.report = NULL;
+        fk_distill(source, planes, &p, NULL);
+        _exit(0);
+    }
+    assert_true(pid > 0 && waitpid(pid, &status, 0) == pid);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+
+static void put_file(const char *path, const char *bytes, size_t n)
+{
+    FILE *f = fopen(path, "wb");
+    assert_non_null(f);
+    assert_int_equal(fwrite(bytes, 1, n, f), n);
+    fclose(f);
+}
+
+/* Killed in the text and in what the source writes; the bytes are those of a run that nobody killed. */
+static void what_is_killed_goes_on(void **state)
+{
+    (void)state;
+    char kept[80], *before, *whole, *after, *damaged;
+    size_t n, n_after, n_state;
+    struct fk_distill_report r;
+    struct fk_distill_params p = few_steps(&r);
+    p.save_seconds = 1e-9;
+    p.max_steps = 50;
+    snprintf(kept, sizeof kept, "%s.distill", planes);
+    quantize("=3", FK_STRIP_PLAN);
+    before = bytes_of_file(&n);
+    OK(fk_distill(source, planes, &p, err));
+    assert_true(r.n_resumed == 0 && !r.is_unsaved && access(kept, F_OK) != 0);
+    whole = bytes_of_file(&n_after);
+    put_file(planes, before, n);
+    die_at(7, p);
+    die_at(33, p);
+    OK(file_read(kept, (size_t)1 << 30, &damaged, &n_state, err));
+    OK(fk_distill(source, planes, &p, err));
+    assert_int_equal(r.n_resumed, 40);
+    assert_int_equal(r.n_steps, 50);
+    assert_true(access(kept, F_OK) != 0);
+    after = bytes_of_file(&n_after);
+    assert_memory_equal(after, whole, n);
+
+    /* Damaged, cut, or of another run: not taken, and nothing is wrong with that. */
+    p.max_steps = 41;
+    for (int i = 0; i < 3; i++) {
+        put_file(planes, before, n);
+        damaged[n_state / 2] ^= (char)(i == 0);
+        if (i == 2) p.max_steps = 3;
+        put_file(kept, damaged, i == 1 ? n_state - 9 : n_state);
+        damaged[n_state / 2] ^= (char)(i == 0);
+        OK(fk_distill(source, planes, &p, err));
+        assert_true(r.n_resumed == 0 && !r.is_unsaved && access(kept, F_OK) != 0);
+    }
+    /* A user's own file of that name stays what it is. */
+    put_file(planes, before, n);
+    put_file(kept, "mine", 4);
+    OK(fk_distill(source, planes, &p, err));
+    assert_true(r.n_resumed == 0 && r.is_unsaved);
+    mem_free(after);
+    OK(file_read(kept, 100, &after, &n_after, err));
+    assert_true(n_after == 4 && !memcmp(after, "mine", 4));
+    unlink(kept);
+    mem_free(before);
+    mem_free(whole);
+    mem_free(after);
+    mem_free(damaged);
+}
+
 static void every_failed_allocation_is_told(void **state)
 {
     (void)state;
@@ -251,6 +339,6 @@ int main(void)
         cmocka_unit_test(soft_weights_are_what_is_read), cmocka_unit_test(a_few_steps_help),
         cmocka_unit_test(several_widths_learn),
         cmocka_unit_test(what_is_stopped_late_is_kept),
-        cmocka_unit_test(what_is_stopped_leaves_the_file), cmocka_unit_test(every_failed_allocation_is_told)};
+        cmocka_unit_test(what_is_stopped_leaves_the_file), cmocka_unit_test(what_is_killed_goes_on), cmocka_unit_test(every_failed_allocation_is_told)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }
