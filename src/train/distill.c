@@ -306,12 +306,12 @@ static enum fk_status run(struct distill *d, const char *source, struct fk_disti
     d->rate_vector = RATE_VECTOR * sqrt(least / COARSE_KL);
     enum fk_status st = learn(d, r, err);
     if (st != FK_OK && !(st == FK_ECANCELLED && r->n_steps)) return st;
-    distill_state_remove(d);
     TRY(judge(d, r->kl_after, err));
     double gain = 0;
     for (int i = 0; i < d->n_widths; i++) gain += log((r->kl_before[i] + 1e-9) / (r->kl_after[i] + 1e-9));
     r->is_kept = gain > 0;
     if (r->is_kept) TRY(distill_write(d, err));
+    distill_state_remove(d);
     return st; /* cancelled: what was learned until then is kept all the same */
 }
 
