@@ -3,8 +3,8 @@
  *
  *   0  8  "FKDSTAT\n"           8  64 key, hexadecimal: model, file, text and limits
  *  72  8  steps                80   8 tokens           88   8 seconds, a double
- *  96  8  round of the text   104   8 its next piece  112   8 whether it is read again
- * 120     of each weight in planes u m v q qm qv, of each vector x m v, as floats
+ *  96  8  round of the text   104   8 its next piece
+ * 112     of each weight in planes u m v q qm qv, of each vector x m v, as floats
  * end  4  CRC-32C of all before
  *
  * Taken back are only whole files of the same key; the machine's own byte order, since it stays on the machine. */
@@ -31,9 +31,9 @@ struct header {
     char magic[8], key[64];
     int64_t n_steps, n_learned;
     double seconds;
-    uint64_t i_round, at, is_again;
+    uint64_t i_round, at;
 };
-_Static_assert(sizeof(struct header) == 120, "no padding");
+_Static_assert(sizeof(struct header) == 112, "no padding");
 
 static void state_path(const struct distill *d, char out[MAX_PATH])
 {
@@ -140,7 +140,7 @@ enum fk_status distill_state_load(struct distill *d, struct fk_distill_report *r
     if (is_of_run(d, &map)) {
         struct header h;
         memcpy(&h, map.data, sizeof h);
-        st = distill_text_seek(&d->text, h.i_round, h.at, h.is_again != 0, err);
+        st = distill_text_seek(&d->text, h.i_round, h.at, err);
         struct reader reader = {map.data + sizeof h};
         if (st == FK_OK) each_array(d, take_array, &reader);
         if (st == FK_OK && file_map_failed(&map)) st = fail(err, FK_EGONE, "%s was cut while it was read", path);
@@ -176,7 +176,7 @@ enum fk_status distill_state_save(struct distill *d, const struct fk_distill_rep
     char path[MAX_PATH];
     struct writer w = {.err = err};
     struct header h = {.n_steps = r->n_steps, .n_learned = r->n_learned, .seconds = seconds, .i_round = d->text.i_round,
-                       .at = (uint64_t)d->text.at, .is_again = d->text.is_again};
+                       .at = (uint64_t)d->text.at};
     memcpy(h.magic, MAGIC, sizeof h.magic);
     memcpy(h.key, d->key, sizeof h.key);
     state_path(d, path);

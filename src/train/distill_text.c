@@ -11,7 +11,7 @@
 
 #define PIECE DISTILL_PIECE
 #define HELD_PIECES 4
-#define OWN_PIECES 128 /* that the source writes at a time, and that are learned from twice */
+#define OWN_PIECES 128 /* that the source writes at a time */
 #define PROMPT 32     /* tokens of the text that it goes on from */
 #define PARALLEL 64
 #define SHUFFLE_KEY 1
@@ -179,7 +179,6 @@ static enum fk_status write_own(struct distill_text *t, struct fk_error *err)
     struct rollout r[OWN_PIECES] = {{0}};
     struct token_vec prompts[OWN_PIECES] = {{0}};
     t->i_round++;
-    t->is_again = false;
     enum fk_status st = write_half(t, r, prompts, false, err);
     if (st == FK_OK) st = write_half(t, r + OWN_PIECES / 2, prompts + OWN_PIECES / 2, t->has_chat, err);
     if (st == FK_OK) join(t, r, OWN_PIECES);
@@ -193,10 +192,8 @@ static enum fk_status write_own(struct distill_text *t, struct fk_error *err)
 enum fk_status distill_text_next(struct distill_text *t, int most, const int32_t **pieces, int *n, struct fk_error *err)
 {
     while (t->at >= t->n_round) {
-        bool is_own = t->i_round > 0;
         t->at = 0;
-        if (is_own && !t->is_again) t->is_again = true;
-        else TRY(write_own(t, err));
+        TRY(write_own(t, err));
     }
     *n = most < t->n_round - t->at ? most : t->n_round - t->at;
     *pieces = t->round + (size_t)t->at * PIECE;
@@ -204,7 +201,7 @@ enum fk_status distill_text_next(struct distill_text *t, int most, const int32_t
     return FK_OK;
 }
 
-enum fk_status distill_text_seek(struct distill_text *t, uint64_t i_round, uint64_t at, bool is_again, struct fk_error *err)
+enum fk_status distill_text_seek(struct distill_text *t, uint64_t i_round, uint64_t at, struct fk_error *err)
 {
     if (i_round) {
         t->i_round = i_round - 1;
@@ -212,6 +209,5 @@ enum fk_status distill_text_seek(struct distill_text *t, uint64_t i_round, uint6
     }
     if (at > (uint64_t)t->n_round) return fail(err, FK_EINVAL, "a round of %d pieces has no piece %llu", t->n_round, (unsigned long long)at);
     t->at = (int)at;
-    t->is_again = is_again;
     return FK_OK;
 }

@@ -21,7 +21,6 @@ struct distill_text {
     int32_t *round;       /* [n_round][DISTILL_PIECE] in the order in which they are learned from */
     int n_round, at;
     uint64_t i_round;     /* of what the source wrote, from 1 on */
-    bool is_again;        /* the round is read a second time */
 };
 
 /* text NULL: the calibration text. FK_EINVAL: shorter than two pieces. */
@@ -36,7 +35,7 @@ const int32_t *distill_text_held(const struct distill_text *t, int i);
  * call. */
 enum fk_status distill_text_next(struct distill_text *t, int most, const int32_t **pieces, int *n, struct fk_error *err);
 
-/* To where another text of the same source and text was: what stood in i_round, at and is_again. FK_EINVAL: it was never there. */
-enum fk_status distill_text_seek(struct distill_text *t, uint64_t i_round, uint64_t at, bool is_again, struct fk_error *err);
+/* To where another text of the same source and text was: what stood in i_round and at. FK_EINVAL: it was never there. */
+enum fk_status distill_text_seek(struct distill_text *t, uint64_t i_round, uint64_t at, struct fk_error *err);
 
 #endif

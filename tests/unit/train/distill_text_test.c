@@ -8,7 +8,7 @@
 #include "src/train/distill_text.h"
 
 #define PIECE DISTILL_PIECE
-#define N_OWN 280 /* more than two rounds of what is written at a time */
+#define N_OWN 160 /* more than are written at a time */
 
 static struct model *open_model(const char *name)
 {
@@ -71,16 +71,13 @@ static void then_the_source_writes(void **state)
         distill_text_close(&t);
     }
     assert_memory_equal(own[0], own[1], N_OWN * PIECE * sizeof **own);
-    int n_ends = 0, round = 1;
+    int n_ends = 0, n_repeats = 0;
     for (int i = 0; i < N_OWN * PIECE; i++) {
         assert_true(own[0][i] >= 0 && own[0][i] < m->config.n_vocab);
         n_ends += tokenizer_is_end(m->tokenizer, own[0][i]);
     }
-    while (round < N_OWN && !has_piece(own[0], round, own[0] + (size_t)round * PIECE)) round++;
-    assert_true(round > 10 && 2 * round < N_OWN);
-    assert_memory_equal(own[0], own[0] + (size_t)round * PIECE, (size_t)round * PIECE * sizeof **own); /* twice */
-    for (int i = 2 * round; i < N_OWN && i < 3 * round; i++)
-        assert_false(has_piece(own[0], i, own[0] + (size_t)i * PIECE));
+    for (int i = 1; i < N_OWN; i++) n_repeats += has_piece(own[0], i, own[0] + (size_t)i * PIECE);
+    assert_int_equal(n_repeats, 0);
     assert_true(n_ends > 40); /* it says little to what it does not know, and ends */
     mem_free(own[0]);
     mem_free(own[1]);
