@@ -87,10 +87,9 @@ static enum fk_status run(const struct args *a, struct fk_quantize_params *p, ch
 static void print_distilled(const struct fk_distill_report *r)
 {
     if (!r->n_tokens) return;
-    fprintf(stderr, "distilled in %lld steps over %s tokens", (long long)r->n_steps,
-            term_count((unsigned long long)r->n_learned));
-    if (r->n_resumed) fprintf(stderr, ", %lld of them before it was broken off", (long long)r->n_resumed);
-    fprintf(stderr, ": divergence from the source");
+    fprintf(stderr, "distilled in %lld steps", (long long)r->n_steps);
+    if (r->n_resumed) fprintf(stderr, " (%lld of them before it was broken off)", (long long)r->n_resumed);
+    fprintf(stderr, " over %s tokens: divergence from the source", term_count((unsigned long long)r->n_learned));
     for (int i = 0; i < r->n_widths; i++) {
         fprintf(stderr, "%s %.4f, before %.4f", i ? ";" : "", r->kl_after[i], r->kl_before[i]);
         if (r->bits[i]) fprintf(stderr, " at %d bits", r->bits[i]);
@@ -163,6 +162,7 @@ static bool put_distilled(json_t *doc, const struct fk_distill_report *r)
                             json_put(doc, "distill_kl_before", of_widths(r->kl_before, r->n_widths)) &&
                             json_put(doc, "distill_kl_after", of_widths(r->kl_after, r->n_widths)) &&
                             json_put(doc, "distill_resumed", json_integer(r->n_resumed)) &&
+                            json_put(doc, "distill_unsaved", json_boolean(r->is_unsaved)) &&
                             json_put(doc, "distill_kept", json_boolean(r->is_kept)));
 }
 

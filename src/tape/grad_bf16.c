@@ -39,29 +39,22 @@ INLINE void to_bf16(halves *h, const float *x)
 }
 
 #ifdef __clang__
-#define PICK(type, a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#define PICK(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
 #else
-#define PICK(type, a, b, ...) __builtin_shuffle(a, b, (type){__VA_ARGS__})
+#define PICK(a, b, ...) __builtin_shuffle(a, b, (halves){__VA_ARGS__})
 #endif
 
 /* 16 x 16 numbers change places in four rounds: each puts rows i and i + 8 together, number by number. */
-#define TURN(type, x)                                                                                       \
-    for (int round = 0; round < 4; round++) {                                                               \
-        type z[TILE];                                                                                       \
-        for (int i = 0; i < TILE / 2; i++) {                                                                \
-            z[2 * i] = PICK(type, x[i], x[i + 8], 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);  \
-            z[2 * i + 1] = PICK(type, x[i], x[i + 8], 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, \
-                                15, 31);                                                                    \
-        }                                                                                                   \
-        memcpy(x, z, sizeof z);                                                                             \
-    }
-
-CLONES static void turn_words(const float *from, int64_t stride, float *to, int64_t to_stride)
+INLINE void transpose(halves x[TILE])
 {
-    words x[TILE];
-    for (int i = 0; i < TILE; i++) memcpy(&x[i], from + i * stride, sizeof x[i]);
-    TURN(words, x)
-    for (int i = 0; i < TILE; i++) memcpy(to + i * to_stride, &x[i], sizeof x[i]);
+    for (int round = 0; round < 4; round++) {
+        halves z[TILE];
+        for (int i = 0; i < TILE / 2; i++) {
+            z[2 * i] = PICK(x[i], x[i + 8], 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+            z[2 * i + 1] = PICK(x[i], x[i + 8], 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+        }
+        memcpy(x, z, sizeof z);
+    }
 }
 
 /* Exactly one of f and h. */
@@ -74,29 +67,25 @@ CLONES static void turn_halves(const float *f, const uint16_t *h, int64_t stride
         else
             memcpy(&x[i], h + i * stride, sizeof x[i]);
     }
-    TURN(halves, x)
+    transpose(x);
     for (int i = 0; i < TILE; i++) memcpy(to + i * to_stride, &x[i], sizeof x[i]);
-}
-
-static void turn_one(const struct turn *t, int64_t r, int64_t c)
-{
-    int64_t from = r * t->stride + c, to = c * t->to_stride + r;
-    if (t->to_f)
-        t->to_f[to] = t->f[from];
-    else
-        t->to_h[to] = t->f ? f32_to_bf16(t->f[from]) : t->h[from];
 }
 
 static void turn_tile(const struct turn *t, int64_t r, int64_t c, int n_rows, int n_cols)
 {
     int64_t from = r * t->stride + c, to = c * t->to_stride + r;
-    bool is_whole = n_rows == TILE && n_cols == TILE;
-    if (is_whole && t->to_f)
-        turn_words(t->f + from, t->stride, t->to_f + to, t->to_stride);
-    else if (is_whole)
+    if (n_rows == TILE && n_cols == TILE && t->to_h) {
         turn_halves(t->f ? t->f + from : NULL, t->h ? t->h + from : NULL, t->stride, t->to_h + to, t->to_stride);
-    else
-        for (int i = 0; i < n_rows * n_cols; i++) turn_one(t, r + i / n_cols, c + i % n_cols);
+        return;
+    }
+    for (int k = 0; k < n_cols; k++)
+        for (int i = 0; i < n_rows; i++) {
+            int64_t at = from + i * t->stride + k, put = to + k * t->to_stride + i;
+            if (t->to_f)
+                t->to_f[put] = t->f[at];
+            else
+                t->to_h[put] = t->f ? f32_to_bf16(t->f[at]) : t->h[at];
+        }
 }
 
 static void turn_chunk(void *arg, int64_t chunk, int worker)

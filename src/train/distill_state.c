@@ -10,10 +10,8 @@
  * Taken back are only whole files of the same key; the machine's own byte order, since it stays on the machine. */
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "src/base/alloc.h"
 #include "src/base/crc32c.h"
 #include "src/base/fail.h"
 #include "src/base/map.h"

@@ -52,6 +52,14 @@ static char *bytes_of_file(size_t *n)
     return bytes;
 }
 
+static void put_file(const char *path, const char *bytes, size_t n)
+{
+    FILE *f = fopen(path, "wb");
+    assert_non_null(f);
+    assert_int_equal(fwrite(bytes, 1, n, f), n);
+    fclose(f);
+}
+
 /* w as softened is w as read at every width of the file, and the same bytes. */
 static void check_soft(struct device *d, const struct planes *p, const char *name, float pull)
 {
@@ -132,9 +140,7 @@ static void a_few_steps_help(void **state)
     p.max_steps = 1;
     OK(fk_distill(source, planes, &p, err));
     assert_float_equal(again.kl_before[0], r.kl_after[0], 1e-6);
-    FILE *f = fopen(planes, "wb");
-    assert_int_equal(fwrite(before, 1, n_before, f), n_before);
-    fclose(f);
+    put_file(planes, before, n_before);
     p.max_steps = 40;
     p.n_threads = 1;
     OK(fk_distill(source, planes, &p, err));
@@ -250,14 +256,6 @@ static void die_at(int n_steps, struct fk_distill_params p)
     }
     assert_true(pid > 0 && waitpid(pid, &status, 0) == pid);
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-}
-
-static void put_file(const char *path, const char *bytes, size_t n)
-{
-    FILE *f = fopen(path, "wb");
-    assert_non_null(f);
-    assert_int_equal(fwrite(bytes, 1, n, f), n);
-    fclose(f);
 }
 
 /* Killed in the text and in what the source writes; the bytes are those of a run that nobody killed. */
