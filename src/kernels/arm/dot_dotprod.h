@@ -12,4 +12,10 @@ INLINE int32x4_t dot16(int32x4_t sum, int8x16_t w, int8x16_t x)
     return vdotq_s32(sum, w, x);
 }
 
+/* Four neighbours to each lane. */
+INLINE int32x4_t quads16(int32x4_t sum, int8x16_t w, int8x16_t x)
+{
+    return vdotq_s32(sum, w, x);
+}
+
 #endif

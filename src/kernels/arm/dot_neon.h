@@ -15,4 +15,11 @@ INLINE int32x4_t dot16(int32x4_t sum, int8x16_t w, int8x16_t x)
     return vpadalq_s16(sum, vmlal_high_s8(p, w, x));
 }
 
+/* Four neighbours to each lane, as SDOT adds them. */
+INLINE int32x4_t quads16(int32x4_t sum, int8x16_t w, int8x16_t x)
+{
+    int16x8_t low = vmull_s8(vget_low_s8(w), vget_low_s8(x)), high = vmull_high_s8(w, x);
+    return vpadalq_s16(sum, vpaddq_s16(low, high));
+}
+
 #endif
