@@ -5,7 +5,7 @@ Usage: bits_accuracy.py MODEL FOLDER [--fikr build/fikr] [--count 100] [--seeds 
                         [--plans 8,7,6,5,4.5] [--only WORDS ...] [--distill MINUTES] [--kv i4]
                         [--threads 1] [--csv FILE]
 MODEL is a GGUF file of 16 bits that was trained on fikr's puzzles (models/thinker.gguf). FOLDER keeps what is made of
-it: one file in planes, read at 8, 6, 4, 3 and 2 bits; files that are rounded for one width; files rounded for a
+it: one file in planes, read at 8, 6, 5, 4, 3 and 2 bits; files that are rounded for one width; files rounded for a
 measured plan of so many bits a weight. With --distill the last two kinds once more, each taught for so long by
 MODEL's replies to 1,500 English prompts of training puzzles (`fikr quantize --distill --calibrate`). --only keeps
 what has one of the words in its name. Each answers the same held-out puzzles, greedily and, with every seed, at
@@ -91,8 +91,8 @@ def main():
     a.folder.mkdir(parents=True, exist_ok=True)
     planes = quantize(a, "planes", a.model)
     measured = quantize(a, "measured", planes, "--bpw", 8)
-    ways = [("16 bits", a.model, "auto", None)] + [(f"planes at {b}", planes, b, None) for b in "86432"]
-    made = [(f"for {b} bits", ["--plan", f"={b}"]) for b in "86432"]
+    ways = [("16 bits", a.model, "auto", None)] + [(f"planes at {b}", planes, b, None) for b in "865432"]
+    made = [(f"for {b} bits", ["--plan", f"={b}"]) for b in "865432"]
     made += [(f"plan of {x}", ["--plan", measured, "--bpw", x]) for x in a.plans.split(",") if x]
     ways += [(name, name.replace(" ", "-"), "auto", options) for name, options in made]
     if a.distill:

@@ -71,10 +71,10 @@ def plane_head(n_rows, n_cols, n_mats, plan):
     """What stands before the scales of a tensor in planes: tables and row factors."""
     groups = (n_rows + 7) // 8 * n_mats
     head = bytearray(256)
-    struct.pack_into("<4sB6B", head, 0, b"fkpl", 1, 2, 1, 1, 2, 2, plan)
-    struct.pack_into("<3Q5f", head, 16, n_cols, n_rows, n_mats, *[8e-6] * 4, 1e-6)
-    struct.pack_into("<28b", head, 60, *sum(LEVELS, []))
-    struct.pack_into("<48b", head, 88, *LEVELS[2], *[-5, -2, 2, 5] * 4, *[-6, -2, 2, 6] * 4)
+    struct.pack_into("<4sB7B", head, 0, b"fkpl", 2, 2, 1, 1, 1, 1, 2, plan)
+    struct.pack_into("<3Q6f", head, 16, n_cols, n_rows, n_mats, *[8e-6] * 5, 1e-6)
+    struct.pack_into("<28b", head, 64, *sum(LEVELS, []))
+    struct.pack_into("<56b", head, 92, *LEVELS[2], *[-3, 3] * 4, *[-5, -2, 2, 5] * 4, *[-6, -2, 2, 6] * 4)
     rows = np.ones(8 * groups, np.float16).tobytes()
     return bytes(head) + rows + bytes(-(256 + len(rows)) % 64)
 
@@ -216,7 +216,7 @@ class Model:
 
     def finish(self):
         """Plane after plane, as src/precision/plane_file.c orders them."""
-        for bits, tile_bytes in ((2, 64), (3, 32), (4, 32), (6, 64), (8, 64)):
+        for bits, tile_bytes in ((2, 64), (3, 32), (4, 32), (5, 32), (6, 32), (8, 64)):
             for name, tiles in self.planes:
                 n = tiles * tile_bytes
                 self.add(f"{name}.p{bits}", [n], Q.I8, lambda n=n: tuple(repeated_bytes(n)))

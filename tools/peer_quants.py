@@ -28,7 +28,7 @@ import numpy as np
 import peer_joined
 
 TYPES = {"Q8_0": 7, "Q6_K": 18, "Q5_K_M": 17, "Q4_K_M": 15, "IQ4_XS": 30, "Q3_K_M": 12, "Q2_K": 10}
-WIDTHS = (8, 6, 4, 3)
+WIDTHS = (8, 6, 5, 4, 3)
 COLUMNS = ("model", "kind", "name", "file_bytes", "bits_a_weight", "ppl", "kl_mean", "kl_95", "kl_p99",
            "top1_agreement", "tokens")
 KINDS = {"llama.cpp, imatrix": ("tab:orange", "s"), "llama.cpp, joined rows (emulated)": ("tab:red", "x"),

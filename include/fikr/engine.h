@@ -27,7 +27,7 @@ struct fk_engine_params {
     /* Cache of all sessions together, prefixes of earlier ones included. 0: twice what n_ctx needs, at
      * least 64 MiB, and old prefixes give way once n_ctx's worth is in use. */
     uint64_t kv_bytes_max;
-    /* What weights in planes are read at: 2, 3, 4, 6 or 8; 0: as the file plans; FK_BITS_EXACT: the text of the
+    /* What weights in planes are read at: 2, 3, 4, 5, 6 or 8; 0: as the file plans; FK_BITS_EXACT: the text of the
      * widest read, where low planes draft tokens and it checks several at once. */
     int bits;
     /* Two-stage output head of a file in planes: all tokens at so many bits (2, 3, 4 or 6), then the 128

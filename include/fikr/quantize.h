@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * quantize.h - a model's weights in planes: one file that is read at 2, 3, 4, 6 or 8 bits. */
+ * quantize.h - a model's weights in planes: one file that is read at 2, 3, 4, 5, 6 or 8 bits. */
 #ifndef FIKR_QUANTIZE_H
 #define FIKR_QUANTIZE_H
 #include <stddef.h>
@@ -11,10 +11,10 @@ extern "C" {
 
 /* What was made, over a few hundred tokens of the calibration text; mean divergences in nats a token. */
 struct fk_quantize_report {
-    double kl[5];        /* read at 2, 3, 4, 6, 8 bits, from `in`; all 0 without calibration */
+    double kl[6];        /* read at 2, 3, 4, 5, 6, 8 bits, from `in`; all 0 without calibration */
     int n_tokens;        /* that kl is a mean of */
-    /* With a budget: how many weights are read at 2, 3, 4, 6 and 8 bits. */
-    int n_at[5];
+    /* With a budget: how many weights are read at 2, 3, 4, 5, 6 and 8 bits. */
+    int n_at[6];
     uint64_t plan_bytes; /* of weights, that a token reads */
     double plan_bpw;
     double plan_loss; /* what the budget took it to lose, from the losses of single weights */

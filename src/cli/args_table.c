@@ -122,7 +122,7 @@ const struct arg_spec arg_specs[] = {
      "plan so that all weights as read take this much: 900M, 2.5G", VERB_QUANTIZE},
     {"--kl", NULL, ARG_FLOAT, AT(max_kl), 0, 0, 100, NULL, "X",
      "plan for the fewest bits a weight with a divergence of X nats a token at most", VERB_QUANTIZE},
-    {"--strip", NULL, ARG_STRING, AT(strip), 0, 0, 0, NULL, "2|3|4|6|plan",
+    {"--strip", NULL, ARG_STRING, AT(strip), 0, 0, 0, NULL, "2|3|4|5|6|plan",
      "leave out the planes above these bits, or of each weight those above its plan; IN may be in planes "
      "already", VERB_QUANTIZE},
     {"--imatrix", NULL, ARG_STRING, AT(imatrix), 0, 0, 0, NULL, "FILE",
@@ -159,12 +159,12 @@ const struct arg_spec arg_specs[] = {
      "type of the cache: i8 and i4 take about half and a quarter of what f16 does", ENGINE},
     {"--mla", NULL, ARG_CHOICE, AT(mla), 0, 0, 0, "auto|absorbed|expanded",
      "auto|absorbed|expanded", "form of latent attention (DeepSeek)", ENGINE},
-    {"--bits", NULL, ARG_CHOICE, AT(bits), 0, 0, 0, "auto|2|3|4|6|8|exact",
-     "auto|2|3|4|6|8|exact",
+    {"--bits", NULL, ARG_CHOICE, AT(bits), 0, 0, 0, "auto|2|3|4|5|6|8|exact",
+     "auto|2|3|4|5|6|8|exact",
      "what the weights of a file in planes are read at; auto: as the file plans, or all there is; exact: low "
      "bits draft, the widest read checks, the text is the widest read's",
      ENGINE},
-    {"--head", NULL, ARG_CHOICE, AT(head), 0, 0, 0, "plan|whole|2|3|4|6", "plan|whole|2|3|4|6",
+    {"--head", NULL, ARG_CHOICE, AT(head), 0, 0, 0, "plan|whole|2|3|4|5|6", "plan|whole|2|3|4|5|6",
      "read the output head of a file in planes at so few bits, and the likeliest tokens again at all; "
      "`fikr quantize` plans that", ENGINE | VERB_QUANTIZE},
     {"--threads", NULL, ARG_INT, AT(threads), 0, 1, 1024, NULL, "N",

@@ -14,7 +14,7 @@
 #include "src/cli/train_link.h"
 #include "src/cli/verbs.h"
 
-static const int widths[5] = {2, 3, 4, 6, 8};
+static const int widths[6] = {2, 3, 4, 5, 6, 8};
 
 #define MAX_TEXT_BYTES ((size_t)256 << 20)
 
@@ -65,7 +65,7 @@ static enum fk_status run(const struct args *a, struct fk_quantize_params *p, ch
         p->strip = FK_STRIP_PLAN;
     } else if (a->strip) {
         if (strlen(a->strip) != 1 || !strchr("2346", *a->strip))
-            return fail(err, FK_EINVAL, "--strip takes 2, 3, 4, 6 or plan, not '%s'", a->strip);
+            return fail(err, FK_EINVAL, "--strip takes 2, 3, 4, 5, 6 or plan, not '%s'", a->strip);
         p->strip = *a->strip - '0';
     }
     if (a->size) {
@@ -111,7 +111,7 @@ static void print_report(const struct fk_quantize_report *r)
     fprintf(stderr, "plan: %.2f bits a weight, %s a token, divergence %.4f from the %s;", r->plan_bpw,
             term_bytes(r->plan_bytes), r->plan_kl, r->n_tokens ? "source" : "widest");
     const char *comma = "";
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < 6; i++) {
         if (!r->n_at[i]) continue;
         fprintf(stderr, "%s %d weights at %d", comma, r->n_at[i], widths[i]);
         comma = ",";
@@ -122,7 +122,7 @@ static void print_report(const struct fk_quantize_report *r)
 static bool put_report(json_t *doc, const struct fk_quantize_report *r)
 {
     json_t *kl = json_object(), *n = json_object();
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < 6; i++) {
         char key[4];
         snprintf(key, sizeof key, "%d", widths[i]);
         if (!json_put(kl, key, r->n_tokens ? json_num(r->kl[i]) : json_null()) ||

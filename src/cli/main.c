@@ -43,7 +43,7 @@ static const struct verb verbs[] = {
      "IN is a folder with config.json and *.safetensors, or a GGUF file; OUT is a path ending in "
      ".gguf, or a folder to create. A checkpoint of `fikr train` becomes a GGUF file. With --lora the "
      "adapter is merged into the weights of IN.", cmd_convert},
-    {"quantize", VERB_QUANTIZE, "IN OUT", 2, 2, "make one file that is read at 2, 3, 4, 6 or 8 bits",
+    {"quantize", VERB_QUANTIZE, "IN OUT", 2, 2, "make one file that is read at 2, 3, 4, 5, 6 or 8 bits",
      "IN is a GGUF file, best of 16 bits; OUT a GGUF file of planes: `--bits` says how deep it is read, "
      "and a file that is cut after a plane works at its bits. The program calibrates with a text that "
      "comes with it. A run that was broken off leaves OUT.resume: the same command goes on from it.",

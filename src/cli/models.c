@@ -151,13 +151,13 @@ enum fk_status opened_model(struct opened *o, const char *name, const char *lora
 
 int opened_head(const struct args *a)
 {
-    static const int of_word[] = {0, FK_HEAD_WHOLE, 2, 3, 4, 6};
+    static const int of_word[] = {0, FK_HEAD_WHOLE, 2, 3, 4, 5, 6};
     return of_word[a->head];
 }
 
 void opened_params(const struct args *a, struct fk_engine_params *p)
 {
-    static const int bits[] = {0, 2, 3, 4, 6, 8, FK_BITS_EXACT};
+    static const int bits[] = {0, 2, 3, 4, 5, 6, 8, FK_BITS_EXACT};
     fk_engine_default_params(p);
     p->n_threads = a->threads;
     p->cpu_mask = a->cpu;

@@ -166,7 +166,7 @@ enum fk_status engine_set_bits(fk_engine *e, int bits, struct fk_error *err)
         draft_bits = planes_bits(n > DRAFT_PLANES ? DRAFT_PLANES - 1 : n - 2);
     }
     if (bits && !planes_is_width(bits))
-        return fail(err, FK_EINVAL, "bits is %d; weights are read at 2, 3, 4, 6 or 8", bits);
+        return fail(err, FK_EINVAL, "bits is %d; weights are read at 2, 3, 4, 5, 6 or 8", bits);
     if (bits && !n)
         return fail(err, FK_EINVAL, "bits is %d, but the weights are not in planes; `fikr quantize` "
                     "makes a file that can be read at any width", bits);

@@ -110,7 +110,7 @@ struct kernels {
     kernel_act_fn act_bf16, act_q8, act_q8k;
     kernel_mul_fn mul_f32, mul_f16, mul_bf16, mul_bf16_bf16, mul_q4_0, mul_q4_1, mul_q5_0, mul_q5_1, mul_q8_0,
         mul_q2_k, mul_q3_k, mul_q4_k, mul_q5_k, mul_q6_k, mul_iq4_nl, mul_iq4_xs;
-    kernel_planes_fn mul_planes2, mul_planes3, mul_planes4, mul_planes6, mul_planes8;
+    kernel_planes_fn mul_planes2, mul_planes3, mul_planes4, mul_planes5, mul_planes6, mul_planes8;
     kernel_dequant_fn dequant_f16, dequant_bf16, dequant_q4_0, dequant_q4_1, dequant_q5_0,
         dequant_q5_1, dequant_q8_0, dequant_q2_k, dequant_q3_k, dequant_q4_k, dequant_q5_k,
         dequant_q6_k, dequant_iq4_nl, dequant_iq4_xs;

@@ -43,7 +43,7 @@ static void dequant_f32(const void *w, int64_t k, float *out)
 kernel_planes_fn kernels_for_planes(const struct kernels *k, int i_width)
 {
     const kernel_planes_fn by_width[PLANES_N] = {k->mul_planes2, k->mul_planes3, k->mul_planes4,
-                                                 k->mul_planes6, k->mul_planes8};
+                                                 k->mul_planes5, k->mul_planes6, k->mul_planes8};
     return by_width[i_width];
 }
 

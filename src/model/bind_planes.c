@@ -55,7 +55,7 @@ static enum fk_status read_side(struct planes *p, struct planes_sizes *s, const 
 enum fk_status model_find_planes(struct model *m, const char *name, struct planes **out,
                                  struct fk_error *err)
 {
-    static const char *const parts[PLANES_N] = {"p2", "p3", "p4", "p6", "p8"};
+    static const char *const parts[PLANES_N] = {"p2", "p3", "p4", "p5", "p6", "p8"};
     const struct gguf_tensor *side = part_of(m, name, "s");
     struct planes_sizes sizes;
     *out = NULL;

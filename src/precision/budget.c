@@ -27,8 +27,8 @@
 #define LEAST_SHARE 0.02 /* of what was measured, that is a loss in any case */
 #define KL_STEPS 10 /* halvings in the search for a divergence */
 
-/* Of the loss at 2, 3, 4 and 6 bits, what is left when the weight is rounded for that width. */
-static const double aimed[PLANES_N - 1] = {0.85, 0.58, 0.9, 0.36};
+/* Of the loss at 2, 3, 4, 5 and 6 bits, what is left when the weight is rounded for that width. */
+static const double aimed[PLANES_N - 1] = {0.85, 0.58, 0.9, 0.43, 0.36};
 
 struct item {
     struct model_planes *w;

@@ -34,8 +34,8 @@ static enum fk_status part(struct check *c, const struct plane_weight *w, const 
 static enum fk_status weight(struct check *c, const struct plane_weight *w, struct fk_error *err)
 {
     static const char *const names[PLANES_N] = {"the plane of 2 bits", "the plane of 3 bits",
-                                                "the plane of 4 bits", "the plane of 6 bits",
-                                                "the plane of 8 bits"};
+                                                "the plane of 4 bits", "the plane of 5 bits",
+                                                "the plane of 6 bits", "the plane of 8 bits"};
     struct planes_head h;
     const char *wrong = planes_head_read(&h, w->side);
     if (wrong) return fail(err, FK_EFORMAT, "tensor '%s.s' has %s", w->name, wrong);

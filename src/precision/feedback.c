@@ -15,7 +15,7 @@
 #include "src/base/fail.h"
 #include "src/precision/calibrate.h"
 
-#define STATES 4 /* errors of the reads at 3 (or 2, if those are the aim), 4, 6 and 8 bits */
+#define STATES 5 /* errors of the reads at 3 (or 2, if those are the aim), 4, 5, 6 and 8 bits */
 #define LANES (STATES * FEEDBACK_ROWS)
 #define PANEL 64
 
@@ -129,7 +129,7 @@ CLONES static void gather(const float *e, const float *a, int64_t n, float *out)
     for (int l = 0; l < LANES; l++) out[l] = sum[l];
 }
 
-/* The leaf of every row: u[0], u[1], u[3] are the targets of the coarse read, 4 and 8 bits in units of
+/* The leaf of every row: u[0], u[1], u[4] are the targets of the coarse read, 4 and 8 bits in units of
  * the scale. */
 CLONES static void choose_leaves(const struct tree *t, float u[STATES][FEEDBACK_ROWS],
                                  int32_t leaf[FEEDBACK_ROWS])
@@ -140,7 +140,7 @@ CLONES static void choose_leaves(const struct tree *t, float u[STATES][FEEDBACK_
         float l = t->level[t->coarse][n << 4], l4 = t->level[2][n << 4];
         float middle = (t->edge[n] + t->edge[n + 1]) / 2, half = t->wide * (t->edge[n + 1] - middle);
         for (int r = 0; r < FEEDBACK_ROWS; r++) {
-            float a = u[0][r] - l, b = u[1][r] - l4, c = u[3][r] - middle;
+            float a = u[0][r] - l, b = u[1][r] - l4, c = u[4][r] - middle;
             float out = (c < 0 ? -c : c) - half;
             out = out > 0 ? out : 0;
             float cost = t->lambda * a * a + t->lambda4 * b * b + t->overflow * out * out;
@@ -150,17 +150,19 @@ CLONES static void choose_leaves(const struct tree *t, float u[STATES][FEEDBACK_
     }
 }
 
-/* The leaf with the 6-bit level that is nearest to u: what serves reads at 6 and 8 bits alone. */
+/* The leaf with the 6-bit level that is nearest to u, or with the 5-bit one where those are the aim: what serves
+ * reads at 5, 6 or 8 bits alone. */
 CLONES static void nearest_leaves(const struct tree *t, const float u[FEEDBACK_ROWS],
                                   int32_t leaf[FEEDBACK_ROWS])
 {
+    const int width = t->aim == 3 ? 3 : 4, step = t->aim == 3 ? 8 : 4;
     float best[FEEDBACK_ROWS];
     for (int r = 0; r < FEEDBACK_ROWS; r++) best[r] = 3e38f;
-    for (int n = 0; n < 64; n++) {
-        float l = t->level[3][n << 2];
+    for (int n = 0; n < 256; n += step) {
+        float l = t->level[width][n];
         for (int r = 0; r < FEEDBACK_ROWS; r++) {
             float e = u[r] - l, cost = e * e;
-            leaf[r] = cost < best[r] ? n >> 2 : leaf[r];
+            leaf[r] = cost < best[r] ? n >> 4 : leaf[r];
             best[r] = cost < best[r] ? cost : best[r];
         }
     }
@@ -170,8 +172,8 @@ static void round_column(const struct feedback *f, const struct tree *t, int32_t
                          const float *w, const float *scales, const float *back, uint8_t *codes,
                          float *errors)
 {
-    const int width[STATES] = {t->coarse, 2, 3, 4};
-    const int fine = t->aim == 4 ? 3 : 2; /* the state that the 6-bit level follows */
+    const int width[STATES] = {t->coarse, 2, 3, 4, 5};
+    const int fine = t->aim == 5 ? 4 : 3; /* the state that the 6-bit level follows */
     float u[STATES][FEEDBACK_ROWS], scale[FEEDBACK_ROWS];
     int32_t leaf[FEEDBACK_ROWS] = {0};
     for (int r = 0; r < FEEDBACK_ROWS; r++) {
@@ -179,10 +181,10 @@ static void round_column(const struct feedback *f, const struct tree *t, int32_t
         float inverse = scale[r] ? 1 / scale[r] : 0, x = w[r * f->n + column];
         for (int s = 0; s < STATES; s++) u[s][r] = (x + back[s * FEEDBACK_ROWS + r]) * inverse;
     }
-    if (t->aim > 2) nearest_leaves(t, u[fine], leaf);
+    if (t->aim > 2) nearest_leaves(t, u[t->aim == 3 ? 2 : fine], leaf);
     else choose_leaves(t, u, leaf);
     for (int r = 0; r < FEEDBACK_ROWS; r++) {
-        uint8_t code = tree_refine(t, (unsigned)leaf[r], u[fine][r], u[3][r]);
+        uint8_t code = tree_refine(t, (unsigned)leaf[r], u[2][r], u[fine][r], u[4][r]);
         codes[r * f->n + column] = code;
         for (int s = 0; s < STATES; s++)
             errors[s * FEEDBACK_ROWS + r] = w[r * f->n + column] - scale[r] * t->level[width[s]][code];

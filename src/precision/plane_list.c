@@ -20,7 +20,7 @@ static int by_place(const struct plane_weight *a, const struct plane_weight *b)
 
 enum fk_status plane_list(const struct model *m, struct plane_weight **out, size_t *n, struct fk_error *err)
 {
-    static const char *const parts[PLANES_N] = {"p2", "p3", "p4", "p6", "p8"};
+    static const char *const parts[PLANES_N] = {"p2", "p3", "p4", "p5", "p6", "p8"};
     size_t n_all = 0;
     *n = 0;
     for (const struct model_planes *p = m->plane_weights; p; p = p->next) n_all++;

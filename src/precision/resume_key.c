@@ -9,7 +9,7 @@
 #include "src/base/sha256.h"
 #include "src/precision/quantize.h"
 
-#define FORMAT 1
+#define FORMAT 2
 
 static void add_text(struct sha256 *s, const char *text)
 {

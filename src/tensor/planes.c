@@ -2,14 +2,14 @@
  * planes.c - sizes, tiles and the head of plane tensors; the meaning stands in planes.h.
  *
  * Head, 256 bytes, little-endian:
- *     0  "fkpl"                        4  u8 version 1       5  u8[5] bits of each plane: 2 1 1 2 2
- *    10  u8 plan, 5 zero bytes       16  u64 n_cols, n_rows, n_mats
- *    40  f32[5] unit                  60  i8 level2[4], level3[8], level4[16]
- *    88  i8 base[16], step6[16], step8[16]   136  u8 leaf_class[16]
- *   152  u32[5] crc of planes, u32 crc of rows and scales
- *   176  f32[4] loss                192  u32 crc of all of the head but plan, losses and itself, or 0
- *   196  60 zero bytes
- * Refused: another magic, version or split; a plan other than 0, 2, 3, 4, 6 and 8; a level outside of
+ *     0  "fkpl"                        4  u8 version 2       5  u8[6] bits of each plane: 2 1 1 1 1 2
+ *    11  u8 plan, u8 first stage     13  3 zero bytes      16  u64 n_cols, n_rows, n_mats
+ *    40  f32[6] unit                  64  i8 level2[4], level3[8], level4[16]
+ *    92  i8 base[16], step5[8], step6[16], step8[16]       148  u8 leaf_class[16]
+ *   164  u32[6] crc of planes, u32 crc of rows and scales
+ *   192  f32[5] loss                212  u32 crc of all of the head but plan, first stage, losses and itself
+ *   216  40 zero bytes
+ * Refused: another magic, version or split; a plan other than 0, 2, 3, 4, 5, 6 and 8; a level outside of
  * its range; a class above 3; a unit that is not finite; a loss that
  * is negative or not finite; dimensions outside of 1 to 2^40 or columns that
  * are no multiple of 32. */
@@ -19,8 +19,9 @@
 #include "src/tensor/dtype.h"
 
 #define MAX_DIM ((uint64_t)1 << 40)
+#define VERSION 2
 
-static const uint8_t split[PLANES_N] = {2, 1, 1, 2, 2};
+static const uint8_t split[PLANES_N] = {2, 1, 1, 1, 1, 2};
 
 uint64_t planes_read_bytes(const struct planes *p, int64_t first, int64_t n, int bits)
 {
@@ -45,7 +46,8 @@ int planes_level(const struct planes_tables *t, int i, uint8_t code)
     case 0: return t->level2[code >> 6];
     case 1: return t->level3[code >> 5];
     case 2: return t->level4[leaf];
-    case 3: return t->base[leaf] + t->step6[c + (code >> 2 & 3)];
+    case 3: return t->base[leaf] + t->step5[c / 2 + (code >> 3 & 1)];
+    case 4: return t->base[leaf] + t->step6[c + (code >> 2 & 3)];
     default: return 8 * (t->base[leaf] + t->step6[c + (code >> 2 & 3)]) + t->step8[c + (code & 3)];
     }
 }
@@ -57,7 +59,7 @@ float planes_row_factor(const struct planes *p, int64_t group, int row)
 }
 
 /* Where plane i begins in a code, from its lowest bit. */
-static const uint8_t shift_of[PLANES_N] = {6, 5, 4, 2, 0};
+static const uint8_t shift_of[PLANES_N] = {6, 5, 4, 3, 2, 0};
 
 void planes_pack_tile(const uint8_t codes[PLANES_TILE], int i, uint8_t *out)
 {
@@ -110,7 +112,7 @@ void planes_head_write(const struct planes_head *h, uint8_t out[PLANES_HEAD_BYTE
     const struct planes_tables *t = &h->tables;
     memset(out, 0, PLANES_HEAD_BYTES);
     memcpy(out, "fkpl", 4);
-    out[4] = 1;
+    out[4] = VERSION;
     memcpy(out + 5, split, PLANES_N);
     out[PLANES_PLAN_AT] = (uint8_t)h->plan;
     out[PLANES_FIRST_AT] = (uint8_t)h->first;
@@ -121,16 +123,17 @@ void planes_head_write(const struct planes_head *h, uint8_t out[PLANES_HEAD_BYTE
         uint32_t u;
         memcpy(&u, &t->unit[i], 4);
         put(out + 40 + 4 * i, u, 4);
-        put(out + 152 + 4 * i, h->crc[i], 4);
+        put(out + 164 + 4 * i, h->crc[i], 4);
     }
-    memcpy(out + 60, t->level2, 4);
-    memcpy(out + 64, t->level3, 8);
-    memcpy(out + 72, t->level4, 16);
-    memcpy(out + 88, t->base, 16);
-    memcpy(out + 104, t->step6, 16);
-    memcpy(out + 120, t->step8, 16);
-    memcpy(out + 136, t->leaf_class, 16);
-    put(out + 172, h->crc_scales, 4);
+    memcpy(out + 64, t->level2, 4);
+    memcpy(out + 68, t->level3, 8);
+    memcpy(out + 76, t->level4, 16);
+    memcpy(out + 92, t->base, 16);
+    memcpy(out + 108, t->step5, 8);
+    memcpy(out + 116, t->step6, 16);
+    memcpy(out + 132, t->step8, 16);
+    memcpy(out + 148, t->leaf_class, 16);
+    put(out + 188, h->crc_scales, 4);
     planes_loss_write(h->loss, out + PLANES_LOSS_AT);
     put(out + PLANES_CRC_AT, planes_head_crc(out), 4);
 }
@@ -157,7 +160,8 @@ static const char *check_tables(const struct planes_tables *t)
         if (t->leaf_class[i] > 3) return "a class of leaves above 3";
         for (int r = 0; r < 4; r++) {
             int v = t->base[i] + t->step6[4 * t->leaf_class[i] + r];
-            if (v < -127 || v > 127) return "a level outside of -127 to 127";
+            int v5 = t->base[i] + t->step5[2 * t->leaf_class[i] + r / 2];
+            if (v < -127 || v > 127 || v5 < -127 || v5 > 127) return "a level outside of -127 to 127";
         }
     }
     return NULL;
@@ -167,8 +171,9 @@ const char *planes_head_read(struct planes_head *h, const uint8_t in[PLANES_HEAD
 {
     struct planes_tables *t = &h->tables;
     if (memcmp(in, "fkpl", 4) != 0) return "no head of planes";
-    if (in[4] != 1) return "a version of planes other than 1";
-    if (memcmp(in + 5, split, PLANES_N) != 0) return "planes split other than 2 1 1 2 2";
+    if (in[4] == 1) return "planes of a version before 5 bits could be read, to be made again with `fikr quantize`";
+    if (in[4] != VERSION) return "a version of planes other than 2";
+    if (memcmp(in + 5, split, PLANES_N) != 0) return "planes split other than 2 1 1 1 1 2";
     h->plan = in[PLANES_PLAN_AT];
     if (h->plan && !planes_is_width(h->plan)) return "a plan of no width there is";
     h->first = in[PLANES_FIRST_AT];
@@ -180,16 +185,17 @@ const char *planes_head_read(struct planes_head *h, const uint8_t in[PLANES_HEAD
     for (int i = 0; i < PLANES_N; i++) {
         uint32_t u = (uint32_t)get(in + 40 + 4 * i, 4);
         memcpy(&t->unit[i], &u, 4);
-        h->crc[i] = (uint32_t)get(in + 152 + 4 * i, 4);
+        h->crc[i] = (uint32_t)get(in + 164 + 4 * i, 4);
     }
-    memcpy(t->level2, in + 60, 4);
-    memcpy(t->level3, in + 64, 8);
-    memcpy(t->level4, in + 72, 16);
-    memcpy(t->base, in + 88, 16);
-    memcpy(t->step6, in + 104, 16);
-    memcpy(t->step8, in + 120, 16);
-    memcpy(t->leaf_class, in + 136, 16);
-    h->crc_scales = (uint32_t)get(in + 172, 4);
+    memcpy(t->level2, in + 64, 4);
+    memcpy(t->level3, in + 68, 8);
+    memcpy(t->level4, in + 76, 16);
+    memcpy(t->base, in + 92, 16);
+    memcpy(t->step5, in + 108, 8);
+    memcpy(t->step6, in + 116, 16);
+    memcpy(t->step8, in + 132, 16);
+    memcpy(t->leaf_class, in + 148, 16);
+    h->crc_scales = (uint32_t)get(in + 188, 4);
     h->crc_head = (uint32_t)get(in + PLANES_CRC_AT, 4);
     for (int i = 0; i < PLANES_N - 1; i++) {
         uint32_t u = (uint32_t)get(in + PLANES_LOSS_AT + 4 * i, 4);

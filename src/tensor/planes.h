@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
- * planes.h - weights that can be read at 2, 3, 4, 6 or 8 bits: the layout of codes, planes, scales and
+ * planes.h - weights that can be read at 2, 3, 4, 5, 6 or 8 bits: the layout of codes, planes, scales and
  * tables. Owns the meaning of every byte; kernels/ref/planes.c multiplies by it, precision/ chooses it.
  *
  *   w[r,c] = row[r] * unit[width] * scale[r, c/32] * level(width, code[r,c])
  *
- * A code has 8 bits, the first bits being the coarse ones:  a a b c d d e e
+ * A code has 8 bits, the first bits being the coarse ones:  a a b c d e f f
  *   2 bits: level2[aa]    3 bits: level3[aab]    4 bits: level4[n], n = aabc, the leaf
- *   6 bits: base[n] + step6[4 class(n) + dd]     8 bits: 8 * (6 bits' level) + step8[4 class(n) + ee]
- * Levels of 2, 3 and 4 bits lie in -64 to 63, of 6 bits in -127 to 127: a kernel may multiply them as
+ *   5 bits: base[n] + step5[2 class(n) + d]      6 bits: base[n] + step6[4 class(n) + de]
+ *   8 bits: 8 * (6 bits' level) + step8[4 class(n) + ff]
+ * Levels of 2, 3 and 4 bits lie in -64 to 63, of 5 and 6 bits in -127 to 127: a kernel may multiply them as
  * bytes. Plane i holds the bits that width i adds to the one before, so a read touches planes 0..i.
  *
  * A tile is 8 rows x 32 columns. Weight (row, col) of it is item j = 8 * (row % 8) + col % 8 of part
@@ -23,13 +24,13 @@
 #define PLANES_ROWS 8
 #define PLANES_COLS 32
 #define PLANES_TILE (PLANES_ROWS * PLANES_COLS)
-#define PLANES_N 5
+#define PLANES_N 6
 #define PLANES_HEAD_BYTES 256
 
 struct planes_tables {
     float unit[PLANES_N]; /* by width: what one step of a level stands for */
     int8_t level2[4], level3[8], level4[16];
-    int8_t base[16], step6[16], step8[16];
+    int8_t base[16], step5[8], step6[16], step8[16];
     uint8_t leaf_class[16]; /* 0..3 */
 };
 
@@ -38,7 +39,7 @@ struct planes {
     int64_t n_cols, n_rows, n_mats;
     int64_t n_blocks;     /* n_cols / 32 */
     int64_t n_groups;     /* of 8 rows, of one matrix */
-    int n_planes;         /* that are there: 1..5 */
+    int n_planes;         /* that are there: 1..6 */
     const uint8_t *plane[PLANES_N]; /* [n_mats * n_groups][n_blocks] tiles */
     const int8_t *scales; /* [n_mats * n_groups][n_blocks][8] */
     const uint8_t *rows;  /* f16 [n_mats * n_groups * 8], little-endian */
@@ -49,15 +50,15 @@ struct planes {
     struct planes_tables tables;
 };
 
-/* 2, 3, 4, 6, 8 for i < 5. */
+/* 2, 3, 4, 5, 6, 8 for i < 6. */
 static inline int planes_bits(int i)
 {
-    return i < 3 ? i + 2 : 2 * i;
+    return i < 5 ? i + 2 : 8;
 }
 /* The widest i whose width is at most `bits`; 0 below 2. */
 static inline int planes_index(int bits)
 {
-    return bits >= 8 ? 4 : bits >= 6 ? 3 : bits >= 4 ? 2 : bits >= 3 ? 1 : 0;
+    return bits >= 8 ? 5 : bits >= 6 ? 4 : bits < 2 ? 0 : bits - 2;
 }
 static inline bool planes_is_width(int bits)
 {
@@ -66,7 +67,7 @@ static inline bool planes_is_width(int bits)
 /* Bytes of plane i for one tile. */
 static inline size_t planes_tile_bytes(int i)
 {
-    return i == 1 || i == 2 ? 32 : 64;
+    return i == 0 || i == 5 ? 64 : 32;
 }
 /* Which width (index) group g of all matrices is read at when `bits` are asked (0: the file's plan). */
 static inline int planes_read_index(const struct planes *p, int64_t g, int bits)
@@ -97,16 +98,16 @@ struct planes_head {
     uint32_t crc[PLANES_N]; /* CRC-32C of each plane */
     uint32_t crc_scales;    /* of rows and scales */
     uint32_t crc_head;      /* see planes_head_crc; only read, a write computes it */
-    /* Nats of divergence that reading it, and what shares its input, at 2, 3, 4 or 6 bits was measured to
+    /* Nats of divergence that reading it, and what shares its input, at 2, 3, 4, 5 or 6 bits was measured to
      * cost, from which plans are made; all 0: not measured. */
     float loss[PLANES_N - 1];
 };
 /* Where plan, first stage and losses stand in a head: they may change in a file that is there. */
-#define PLANES_PLAN_AT 10
-#define PLANES_FIRST_AT 11
-#define PLANES_LOSS_AT 176
-/* CRC-32C of a head but for those three; 0: written by a version that kept none. */
-#define PLANES_CRC_AT 192
+#define PLANES_PLAN_AT 11
+#define PLANES_FIRST_AT 12
+#define PLANES_LOSS_AT 192
+/* CRC-32C of a head but for those three; 0: none was kept. */
+#define PLANES_CRC_AT 212
 uint32_t planes_head_crc(const uint8_t in[PLANES_HEAD_BYTES]);
 void planes_loss_write(const float loss[PLANES_N - 1], uint8_t out[4 * (PLANES_N - 1)]);
 void planes_head_write(const struct planes_head *h, uint8_t out[PLANES_HEAD_BYTES]);

@@ -21,7 +21,7 @@ static const struct gguf_tensor *part_of(const struct distill *d, const char *na
 static enum fk_status put_planes(const struct distill *d, const struct soft_planes *s, uint8_t *out,
                                  struct fk_error *err)
 {
-    static const char *const parts[PLANES_N] = {".p2", ".p3", ".p4", ".p6", ".p8"};
+    static const char *const parts[PLANES_N] = {".p2", ".p3", ".p4", ".p5", ".p6", ".p8"};
     const struct planes *p = s->p;
     const struct gguf_tensor *side = part_of(d, s->name, ".s"), *plane[PLANES_N];
     struct planes_sizes sizes;

@@ -21,7 +21,7 @@
 #include "src/train/distill_impl.h"
 
 #define MAGIC "FKDSTAT\n"
-#define FORMAT 1 /* changes with what the same state and text lead to */
+#define FORMAT 2 /* changes with what the same state and text lead to */
 #define SUFFIX ".distill"
 #define MAX_PATH 4096
 

@@ -13,7 +13,7 @@
 #define BETA1 0.9f
 #define BETA2 0.98f
 
-static const uint8_t shift_of[PLANES_N] = {6, 5, 4, 2, 0};
+static const uint8_t shift_of[PLANES_N] = {6, 5, 4, 3, 2, 0};
 
 /* A level in steps of those of 4 bits. */
 static float level_at(const struct planes *p, int i, unsigned code)

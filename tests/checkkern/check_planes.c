@@ -29,6 +29,7 @@ static void fill_tables(struct planes_tables *t, bool extreme)
         for (int k = 0; k < 3; k++)
             *low[k] = (int8_t)(extreme ? (n % 2 ? -64 : 63) : (int)(random_u64() >> 40) % 128 - 64);
         t->base[n] = (int8_t)(extreme ? (n % 2 ? -100 : 100) : (int)(random_u64() >> 40) % 199 - 99);
+        t->step5[n % 8] = (int8_t)(extreme ? (n % 3 ? 27 : -27) : (int)(random_u64() >> 40) % 55 - 27);
         t->step6[n] = (int8_t)(extreme ? (n % 3 ? 27 : -27) : (int)(random_u64() >> 40) % 55 - 27);
         t->step8[n] = (int8_t)(extreme ? (n % 2 ? 127 : -128) : (int)(random_u64() >> 40) % 256 - 128);
         t->leaf_class[n] = (uint8_t)(random_u64() >> 40 & 3);

@@ -9,7 +9,7 @@
 #include "src/kernels/variants.h"
 
 struct luts {
-    int8x16_t level, step6, step8;
+    int8x16_t level, step, step8; /* step: of 5 or 6 bits, by class and two bits */
     uint8x16_t leaf_class;
 };
 
@@ -19,7 +19,7 @@ struct half {
 
 static struct luts make_luts(const struct planes_tables *t, int i)
 {
-    int8_t level[16];
+    int8_t level[16], step5[16];
     uint8_t leaf_class[16];
     for (int k = 0; k < 16; k++) {
         level[k] = i == 0   ? t->level2[k & 3]
@@ -27,8 +27,10 @@ static struct luts make_luts(const struct planes_tables *t, int i)
                    : i == 2 ? t->level4[k]
                             : t->base[k];
         leaf_class[k] = (uint8_t)(t->leaf_class[k] << 2);
+        step5[k] = t->step5[k >> 1];
     }
-    return (struct luts){vld1q_s8(level), vld1q_s8(t->step6), vld1q_s8(t->step8), vld1q_u8(leaf_class)};
+    return (struct luts){vld1q_s8(level), vld1q_s8(i == 3 ? step5 : t->step6), vld1q_s8(t->step8),
+                         vld1q_u8(leaf_class)};
 }
 
 /* Bits 2k and 2k + 1 of every byte; k is a constant, as vector shifts by one want it. */
@@ -50,6 +52,18 @@ INLINE void codes4(uint8x16_t a, uint8x16_t two, uint8x16_t n[4])
     n[3] = vshrq_n_u8(n13, 4);
 }
 
+/* Two planes of one bit from k on, side by side: even bits of a plane are the first half's, odd bits the
+ * second's. Of a width without the second plane the odd bits count, the others are zero. */
+INLINE uint8x16_t load_pair(const struct planes *p, int i, const int k, size_t at, const int h)
+{
+    const uint8x16_t odd = vdupq_n_u8(0xaa);
+    uint8x16_t x = vld1q_u8(p->plane[k] + at);
+    if (!h) x = vshlq_n_u8(x, 1);
+    if (i == k) return vandq_u8(x, odd);
+    uint8x16_t y = vld1q_u8(p->plane[k + 1] + at);
+    return vbslq_u8(odd, x, h ? vshrq_n_u8(y, 1) : y);
+}
+
 /* Rows 4h + 2v and the one behind it. */
 INLINE void decode_rows(const struct planes *p, int i, size_t at, const int h, const int v,
                         const struct luts *t, int8x16_t hi[4], int8x16_t lo[4])
@@ -60,25 +74,17 @@ INLINE void decode_rows(const struct planes *p, int i, size_t at, const int h, c
         UNROLL for (int k = 0; k < 4; k++) hi[k] = vqtbl1q_s8(t->level, pair_of_bits(a, k));
         return;
     }
-    /* Planes of one bit: even bits are the first half's, odd bits the second's. */
-    const uint8x16_t odd = vdupq_n_u8(0xaa);
-    uint8x16_t x = vld1q_u8(p->plane[1] + narrow), n[4];
-    if (!h) x = vshlq_n_u8(x, 1);
-    if (i == 1) {
-        codes4(a, vandq_u8(x, odd), n);
-    } else {
-        uint8x16_t y = vld1q_u8(p->plane[2] + narrow);
-        codes4(a, vbslq_u8(odd, x, h ? vshrq_n_u8(y, 1) : y), n);
-    }
+    uint8x16_t n[4];
+    codes4(a, load_pair(p, i, 1, narrow, h), n);
     UNROLL for (int k = 0; k < 4; k++) hi[k] = vqtbl1q_s8(t->level, n[k]);
     if (i < 3) return;
-    uint8x16_t r = vld1q_u8(p->plane[3] + wide);
+    uint8x16_t r = load_pair(p, i, 3, narrow, h);
     UNROLL for (int k = 0; k < 4; k++) {
         n[k] = vqtbl1q_u8(t->leaf_class, n[k]);
-        hi[k] = vaddq_s8(hi[k], vqtbl1q_s8(t->step6, vorrq_u8(n[k], pair_of_bits(r, k))));
+        hi[k] = vaddq_s8(hi[k], vqtbl1q_s8(t->step, vorrq_u8(n[k], pair_of_bits(r, k))));
     }
-    if (i < 4) return;
-    uint8x16_t e = vld1q_u8(p->plane[4] + wide);
+    if (i < 5) return;
+    uint8x16_t e = vld1q_u8(p->plane[5] + wide);
     UNROLL for (int k = 0; k < 4; k++)
         lo[k] = vqtbl1q_s8(t->step8, vorrq_u8(n[k], pair_of_bits(e, k)));
 }
@@ -127,7 +133,7 @@ INLINE void mul_group(const struct planes *p, const int i, const struct luts *t,
                 int8x16_t x[4];
                 load_columns((const int8_t *)row + 32 * b, x);
                 int32x4_t n = dot_rows(w.hi, x);
-                if (i == 4) n = vaddq_s32(vshlq_n_s32(n, 3), dot_rows(w.lo, x));
+                if (i == 5) n = vaddq_s32(vshlq_n_s32(n, 3), dot_rows(w.lo, x));
                 acc[k][h] = vfmaq_f32(acc[k][h], vcvtq_f32_s32(n), vmulq_n_f32(scales, d[b]));
             }
         }
@@ -173,5 +179,6 @@ INLINE void mul(const struct planes *p, const int i, int64_t group, int64_t n_ro
 WIDTH_VARIANT(mul_planes2, 0)
 WIDTH_VARIANT(mul_planes3, 1)
 WIDTH_VARIANT(mul_planes4, 2)
-WIDTH_VARIANT(mul_planes6, 3)
-WIDTH_VARIANT(mul_planes8, 4)
+WIDTH_VARIANT(mul_planes5, 3)
+WIDTH_VARIANT(mul_planes6, 4)
+WIDTH_VARIANT(mul_planes8, 5)

@@ -56,8 +56,9 @@ static void mul(const struct planes *p, int i, int64_t group, int64_t n_rows, co
 WIDTH(2, 0)
 WIDTH(3, 1)
 WIDTH(4, 2)
-WIDTH(6, 3)
-WIDTH(8, 4)
+WIDTH(5, 3)
+WIDTH(6, 4)
+WIDTH(8, 5)
 
 void planes_dequant_row(const struct planes *p, int64_t mat, int64_t row, int bits, float *out)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * planes_avx2.c - mul_planes* with AVX2: a tile is two halves of 4 rows, a register for each part of 8
- * columns of a half. Levels of 2 to 4 bits become 0..127, so that maddubs cannot saturate; those of 6 and
+ * columns of a half. Levels of 2 to 4 bits become 0..127, so that maddubs cannot saturate; those of 5 to
  * 8 bits are signed, and the sign moves over to the activations.
  *
  * A register holds row r of a half in lanes 2r and 2r+1; blocks are added in order, the two lanes of a
@@ -11,7 +11,7 @@
 #include "src/kernels/x86/stream.h"
 
 struct luts {
-    __m256i level, leaf_class, step6, step8;
+    __m256i level, leaf_class, step, step8; /* step: of 5 or 6 bits, by class and two bits */
 };
 
 struct half {
@@ -25,15 +25,16 @@ static __m256i twice(const void *table16)
 
 static struct luts make_luts(const struct planes_tables *t, int i)
 {
-    int8_t level[16], leaf_class[16];
+    int8_t level[16], leaf_class[16], step5[16];
     for (int k = 0; k < 16; k++) {
         level[k] = i == 0   ? (int8_t)(t->level2[k & 3] + 64)
                    : i == 1 ? (int8_t)(t->level3[k >> 1] + 64)
                    : i == 2 ? (int8_t)(t->level4[k] + 64)
                             : t->base[k];
         leaf_class[k] = (int8_t)(t->leaf_class[k] << 2);
+        step5[k] = t->step5[k >> 1];
     }
-    return (struct luts){twice(level), twice(leaf_class), twice(t->step6), twice(t->step8)};
+    return (struct luts){twice(level), twice(leaf_class), twice(i == 3 ? step5 : t->step6), twice(t->step8)};
 }
 
 INLINE __m256i load(const uint8_t *p)
@@ -51,6 +52,17 @@ INLINE __m256i both(__m256i a, int m, __m256i b, int n)
     return _mm256_or_si256(_mm256_and_si256(a, mask(m)), _mm256_and_si256(b, mask(n)));
 }
 
+/* Two planes of one bit from k on, side by side; of a width without the second one the odd bits count, the
+ * others are zero. */
+INLINE __m256i load_pair(const struct planes *p, int i, int k, size_t at, int h)
+{
+    __m256i x = load(p->plane[k] + 32 * at);
+    if (!h) x = _mm256_add_epi8(x, x);
+    if (i == k) return _mm256_and_si256(x, mask(0xaa));
+    __m256i y = load(p->plane[k + 1] + 32 * at);
+    return both(x, 0xaa, h ? _mm256_srli_epi16(y, 1) : y, 0x55);
+}
+
 INLINE void decode(const struct planes *p, int i, size_t at, int h, const struct luts *t,
                    struct half *out)
 {
@@ -61,14 +73,8 @@ INLINE void decode(const struct planes *p, int i, size_t at, int h, const struct
                 t->level, _mm256_and_si256(_mm256_srli_epi16(a, 2 * k), mask(3)));
         return;
     }
-    __m256i x = load(p->plane[1] + 32 * at), two;
-    if (!h) x = _mm256_add_epi8(x, x);
-    if (i == 1) {
-        two = _mm256_and_si256(x, mask(0xaa));
-    } else {
-        __m256i y = load(p->plane[2] + 32 * at);
-        two = both(x, 0xaa, h ? _mm256_srli_epi16(y, 1) : y, 0x55);
-    }
+    __m256i two = load_pair(p, i, 1, at, h), rest = two;
+    if (i > 2) rest = load_pair(p, i, 3, at, h);
     __m256i n02 = both(_mm256_slli_epi16(a, 2), 0xcc, two, 0x33);
     __m256i n13 = both(a, 0xcc, _mm256_srli_epi16(two, 2), 0x33);
     __m256i n[4] = {_mm256_and_si256(n02, mask(15)), _mm256_and_si256(n13, mask(15)),
@@ -77,11 +83,11 @@ INLINE void decode(const struct planes *p, int i, size_t at, int h, const struct
     UNROLL for (int k = 0; k < 4; k++) {
         out->hi[k] = _mm256_shuffle_epi8(t->level, n[k]);
         if (i < 3) continue;
-        __m256i r = load(p->plane[3] + 64 * at + 32 * h), c = _mm256_shuffle_epi8(t->leaf_class, n[k]);
-        r = _mm256_or_si256(c, _mm256_and_si256(_mm256_srli_epi16(r, 2 * k), mask(3)));
-        out->hi[k] = _mm256_add_epi8(out->hi[k], _mm256_shuffle_epi8(t->step6, r));
-        if (i < 4) continue;
-        __m256i e = load(p->plane[4] + 64 * at + 32 * h);
+        __m256i c = _mm256_shuffle_epi8(t->leaf_class, n[k]);
+        __m256i r = _mm256_or_si256(c, _mm256_and_si256(_mm256_srli_epi16(rest, 2 * k), mask(3)));
+        out->hi[k] = _mm256_add_epi8(out->hi[k], _mm256_shuffle_epi8(t->step, r));
+        if (i < 5) continue;
+        __m256i e = load(p->plane[5] + 64 * at + 32 * h);
         e = _mm256_or_si256(c, _mm256_and_si256(_mm256_srli_epi16(e, 2 * k), mask(3)));
         out->lo[k] = _mm256_shuffle_epi8(t->step8, e);
     }
@@ -104,9 +110,9 @@ INLINE __m256i dot(const struct half *w, int i, const int8_t *q, int32_t sum)
         memcpy(&v, q + 8 * k, sizeof v);
         __m256i x = _mm256_set1_epi64x(v);
         acc = _mm256_add_epi32(acc, products(w->hi[k], x, i > 2));
-        if (i == 4) lo = _mm256_add_epi32(lo, products(w->lo[k], x, 1));
+        if (i == 5) lo = _mm256_add_epi32(lo, products(w->lo[k], x, 1));
     }
-    return i == 4 ? _mm256_add_epi32(lo, _mm256_slli_epi32(acc, 3)) : acc;
+    return i == 5 ? _mm256_add_epi32(lo, _mm256_slli_epi32(acc, 3)) : acc;
 }
 
 /* Eight rows from two halves of four with two lanes each. */
@@ -188,5 +194,6 @@ INLINE void mul(const struct planes *p, int i, int64_t group, int64_t n_rows, co
 WIDTH(2, 0)
 WIDTH(3, 1)
 WIDTH(4, 2)
-WIDTH(6, 3)
-WIDTH(8, 4)
+WIDTH(5, 3)
+WIDTH(6, 4)
+WIDTH(8, 5)

@@ -12,7 +12,7 @@
 #include "src/kernels/x86/stream.h"
 
 struct luts {
-    __m512i level; /* by index: 2, 3 or 4 bits in its lowest bits, or all 6 */
+    __m512i level; /* by index: 2, 3 or 4 bits in its lowest bits, or all 6, of which 5 may count */
     __m512i leaf_class, fine;
     __m512i left, right, m03, maa, mcc;
 };
@@ -24,7 +24,7 @@ struct tile {
 /* What is added to a level to make it unsigned, all in all. */
 INLINE int offset_of(int i)
 {
-    return i < 3 ? 64 : i == 3 ? 128 : 8 * 128 + 128;
+    return i < 3 ? 64 : i < 5 ? 128 : 8 * 128 + 128;
 }
 
 static struct luts make_luts(const struct planes_tables *t, int i)
@@ -34,6 +34,7 @@ static struct luts make_luts(const struct planes_tables *t, int i)
         int v = i == 0   ? t->level2[k & 3]
                 : i == 1 ? t->level3[k >> 1 & 7]
                 : i == 2 ? t->level4[k & 15]
+                : i == 3 ? t->base[k >> 2] + t->step5[2 * t->leaf_class[k >> 2] + (k >> 1 & 1)]
                          : t->base[k >> 2] + t->step6[4 * t->leaf_class[k >> 2] + (k & 3)];
         level[k] = (uint8_t)(v + (i < 3 ? 64 : 128));
         leaf_class[k] = (uint8_t)(t->leaf_class[k & 15] << 2);
@@ -65,6 +66,15 @@ INLINE __m512i load_both(const uint8_t *p)
     return _mm512_broadcast_i64x4(_mm256_loadu_si256((const __m256i *)(const void *)p));
 }
 
+/* Two planes of one bit from k on, side by side: parts 0..3 from the lowest bits on. Of a width without the
+ * second one the odd bits count. */
+INLINE __m512i load_pair(const struct planes *p, int i, int k, size_t at, const struct luts *t)
+{
+    __m512i two = _mm512_sllv_epi16(load_both(p->plane[k] + 32 * at), t->left);
+    if (i == k) return two;
+    return choose(t->maa, two, _mm512_srlv_epi16(load_both(p->plane[k + 1] + 32 * at), t->right));
+}
+
 INLINE void decode(const struct planes *p, int i, size_t at, const struct luts *t, struct tile *out)
 {
     __m512i a = _mm512_loadu_si512(p->plane[0] + 64 * at);
@@ -75,10 +85,7 @@ INLINE void decode(const struct planes *p, int i, size_t at, const struct luts *
         out->hi[3] = look_up(t->level, _mm512_srli_epi16(a, 6));
         return;
     }
-    /* Bits of the third and fourth planes side by side, parts 0..3 from the lowest bits on. */
-    __m512i two = _mm512_sllv_epi16(load_both(p->plane[1] + 32 * at), t->left);
-    if (i > 1)
-        two = choose(t->maa, two, _mm512_srlv_epi16(load_both(p->plane[2] + 32 * at), t->right));
+    __m512i two = load_pair(p, i, 1, at, t);
     __m512i n02 = choose(t->mcc, _mm512_slli_epi16(a, 2), two);
     __m512i n13 = choose(t->mcc, a, _mm512_srli_epi16(two, 2));
     __m512i n2 = _mm512_srli_epi16(n02, 4), n3 = _mm512_srli_epi16(n13, 4);
@@ -89,13 +96,13 @@ INLINE void decode(const struct planes *p, int i, size_t at, const struct luts *
         out->hi[3] = look_up(t->level, n3);
         return;
     }
-    __m512i r = _mm512_loadu_si512(p->plane[3] + 64 * at);
+    __m512i r = load_pair(p, i, 3, at, t);
     out->hi[0] = look_up(t->level, choose(t->m03, r, _mm512_slli_epi16(n02, 2)));
     out->hi[1] = look_up(t->level, choose(t->m03, _mm512_srli_epi16(r, 2), _mm512_slli_epi16(n13, 2)));
     out->hi[2] = look_up(t->level, choose(t->m03, _mm512_srli_epi16(r, 4), _mm512_srli_epi16(n02, 2)));
     out->hi[3] = look_up(t->level, choose(t->m03, _mm512_srli_epi16(r, 6), _mm512_srli_epi16(n13, 2)));
-    if (i < 4) return;
-    __m512i e = _mm512_loadu_si512(p->plane[4] + 64 * at);
+    if (i < 5) return;
+    __m512i e = _mm512_loadu_si512(p->plane[5] + 64 * at);
     out->lo[0] = look_up(t->fine, choose(t->m03, e, look_up(t->leaf_class, n02)));
     out->lo[1] = look_up(t->fine, choose(t->m03, _mm512_srli_epi16(e, 2), look_up(t->leaf_class, n13)));
     out->lo[2] = look_up(t->fine, choose(t->m03, _mm512_srli_epi16(e, 4), look_up(t->leaf_class, n2)));
@@ -113,7 +120,7 @@ INLINE __m512i columns(const int8_t *q)
 INLINE __m512i dot(const struct tile *w, int i, const int8_t *q, int32_t sum)
 {
     __m512i acc = _mm512_maskz_set1_epi32(0x5555, -offset_of(i) * sum);
-    if (i == 4) {
+    if (i == 5) {
         __m512i hi = _mm512_setzero_si512();
         UNROLL for (int k = 0; k < 4; k++) {
             __m512i x = columns(q + 8 * k);
@@ -226,5 +233,6 @@ INLINE void mul(const struct planes *p, int i, int64_t group, int64_t n_rows, co
 WIDTH(2, 0)
 WIDTH(3, 1)
 WIDTH(4, 2)
-WIDTH(6, 3)
-WIDTH(8, 4)
+WIDTH(5, 3)
+WIDTH(6, 4)
+WIDTH(8, 5)

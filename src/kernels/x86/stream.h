@@ -42,10 +42,9 @@ INLINE void stream_ahead(const uint8_t *p, const size_t step)
 INLINE void planes_ahead(const struct planes *p, int i, size_t at)
 {
     stream_ahead(p->plane[0] + 64 * at, 64);
-    if (i > 2) stream_ahead(p->plane[3] + 64 * at, 64);
-    if (i > 3) stream_ahead(p->plane[4] + 64 * at, 64);
-    if (i > 0 && !(at & 1)) stream_ahead(p->plane[1] + 32 * at, 64);
-    if (i > 1 && (at & 1)) stream_ahead(p->plane[2] + 32 * at, 64);
+    if (i > 4) stream_ahead(p->plane[5] + 64 * at, 64);
+    for (int k = 1; k <= (i < 4 ? i : 4); k++)
+        if ((at & 1) != (k & 1)) stream_ahead(p->plane[k] + 32 * at, 64);
     if (!(at & 7)) stream_ahead((const uint8_t *)p->scales + 8 * at, 64);
 }
 

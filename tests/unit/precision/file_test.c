@@ -25,7 +25,7 @@
 #define MAX_VOCAB 512
 
 static char folder[] = "/tmp/fikr-planes-XXXXXX", source[1100], whole[64], part[64];
-static const int widths[5] = {2, 3, 4, 6, 8};
+static const int widths[6] = {2, 3, 4, 5, 6, 8};
 
 static void must(enum fk_status st, const struct fk_error *err)
 {
@@ -94,11 +94,11 @@ static void test_widths_come_closer(void **state)
 {
     (void)state;
     static float want[N_IDS * MAX_VOCAB], got[N_IDS * MAX_VOCAB];
-    static const double most[5] = {2, 1, 0.45, 0.2, 0.1};
+    static const double most[6] = {2, 1, 0.45, 0.3, 0.2, 0.1};
     struct fk_error err = {0};
     must(logits_of(source, 0, want, &err), &err);
     double before = 10;
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < 6; i++) {
         must(logits_of(whole, widths[i], got, &err), &err);
         double d = distance(got, want, N_IDS * 288);
         print_message("%d bits: %.4f\n", widths[i], d);
@@ -127,19 +127,19 @@ static void copy(const char *from, const char *to, uint64_t bytes, uint64_t poke
 }
 
 /* fikr.plane_end, file size behind it. */
-static void read_ends(uint64_t ends[6])
+static void read_ends(uint64_t ends[7])
 {
     struct fk_error err = {0};
     struct gguf *g = NULL;
     must(gguf_open(&g, whole, &err), &err);
     const struct gguf_kv *kv = gguf_find(g, "fikr.plane_end");
     assert_non_null(kv);
-    for (uint64_t i = 0; i < 5; i++) {
+    for (uint64_t i = 0; i < 6; i++) {
         int64_t v = 0;
         assert_true(gguf_item_int(kv, i, &v));
         ends[i] = (uint64_t)v;
     }
-    ends[5] = gguf_file_bytes(g);
+    ends[6] = gguf_file_bytes(g);
     /* Planes begin at pages, so that no page holds bytes of two. */
     for (size_t i = 0; i < gguf_n_tensors(g); i++) {
         const struct gguf_tensor *t = gguf_tensor_at(g, i);
@@ -157,18 +157,18 @@ static void test_cut_files(void **state)
     (void)state;
     static float want[N_IDS * MAX_VOCAB], got[N_IDS * MAX_VOCAB];
     struct fk_error err = {0};
-    uint64_t ends[6];
+    uint64_t ends[7];
     read_ends(ends);
-    assert_int_equal(ends[4], ends[5]);
-    for (int i = 0; i < 5; i++) {
+    assert_int_equal(ends[5], ends[6]);
+    for (int i = 0; i < 6; i++) {
         must(logits_of(whole, widths[i], want, &err), &err);
         /* At the end of a plane, and a little beyond it. */
         for (uint64_t more = 0; more < 200; more += 100) {
-            if (i == 4 && more) continue;
+            if (i == 5 && more) continue;
             copy(whole, part, ends[i] + more, UINT64_MAX, 0);
             must(logits_of(part, 0, got, &err), &err);
             assert_memory_equal(got, want, N_IDS * 288 * sizeof(float));
-            if (i == 4) continue;
+            if (i == 5) continue;
             assert_int_equal(logits_of(part, widths[i + 1], got, &err), FK_EINVAL);
         }
     }
@@ -183,15 +183,15 @@ static void test_higher_planes_are_not_read(void **state)
     (void)state;
     static float want[N_IDS * MAX_VOCAB], got[N_IDS * MAX_VOCAB];
     struct fk_error err = {0};
-    uint64_t ends[6];
+    uint64_t ends[7];
     read_ends(ends);
     must(logits_of(whole, 4, want, &err), &err);
-    copy(whole, part, ends[5], UINT64_MAX, 0);
+    copy(whole, part, ends[6], UINT64_MAX, 0);
     int fd = open(part, O_WRONLY);
     static uint8_t noise[4096];
     memset(noise, 0x5a, sizeof noise);
-    for (uint64_t at = ends[2]; at < ends[5]; at += sizeof noise) {
-        size_t n = ends[5] - at < sizeof noise ? (size_t)(ends[5] - at) : sizeof noise;
+    for (uint64_t at = ends[2]; at < ends[6]; at += sizeof noise) {
+        size_t n = ends[6] - at < sizeof noise ? (size_t)(ends[6] - at) : sizeof noise;
         assert_int_equal(pwrite(fd, noise, n, (off_t)at), n);
     }
     close(fd);
@@ -207,7 +207,7 @@ static void test_hostile_heads(void **state)
     static float got[N_IDS * MAX_VOCAB];
     struct fk_error err = {0};
     struct gguf *g = NULL;
-    uint64_t ends[6];
+    uint64_t ends[7];
     read_ends(ends);
     must(gguf_open(&g, whole, &err), &err);
     const struct gguf_tensor *t = gguf_find_tensor(g, "blk.0.attn_q.weight.s");
@@ -216,9 +216,9 @@ static void test_hostile_heads(void **state)
     gguf_close(&g);
     /* magic, version, split, columns, rows, unit, level, base, class, plan, loss */
     static const struct { int at, v; } pokes[] = {{0, 'x'}, {4, 9}, {6, 2}, {16, 64}, {24, 200},
-                                                   {43, 0xff}, {60, 100}, {88, 127}, {136, 7}, {10, 5}, {179, 0xbf}};
+                                                   {43, 0xff}, {64, 100}, {92, 127}, {148, 7}, {11, 7}, {195, 0xbf}};
     for (size_t i = 0; i < sizeof pokes / sizeof *pokes; i++) {
-        copy(whole, part, ends[5], at + (uint64_t)pokes[i].at, pokes[i].v);
+        copy(whole, part, ends[6], at + (uint64_t)pokes[i].at, pokes[i].v);
         err.message[0] = 0;
         enum fk_status st = logits_of(part, 0, got, &err);
         if (pokes[i].at == 43 && !st) continue; /* a large factor is still a number */
@@ -237,7 +237,7 @@ static void test_plan(void **state)
     char plan[8];
     fk_quantize_default_params(&p);
     must(logits_of(source, 0, want, &err), &err);
-    for (int i = 3; i < 5; i++) { /* at 3 and 4 bits so small a model is all noise */
+    for (int i = 3; i < 6; i++) { /* at 3 and 4 bits so small a model is all noise */
         snprintf(plan, sizeof plan, "=%d", widths[i]);
         p.plan = plan;
         must(fk_quantize(source, part, &p, &err), &err);
@@ -254,7 +254,7 @@ static void test_plan(void **state)
     must(logits_of(part, 4, plain, &err), &err);
     must(logits_of(part, 0, planned, &err), &err);
     assert_memory_not_equal(plain, planned, N_IDS * 288 * sizeof(float));
-    static const char *const wrong[] = {"=5", "a=44", "a=", "=4,,"};
+    static const char *const wrong[] = {"=7", "a=44", "a=", "=4,,"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         p.plan = wrong[i];
         assert_int_equal(fk_quantize(source, part, &p, &err), FK_EINVAL);
@@ -348,7 +348,7 @@ static void test_strip(void **state)
     assert_memory_equal(got, want, N_IDS * 288 * sizeof(float));
     must(logits_of(part, 2, got, &err), &err);
 
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 5; i++) {
         must(logits_of(whole, widths[i], want, &err), &err);
         strip.strip = widths[i];
         must(fk_quantize(whole, part, &strip, &err), &err);
@@ -359,7 +359,7 @@ static void test_strip(void **state)
     strip.strip = FK_STRIP_PLAN;
     assert_int_equal(fk_quantize(whole, part, &strip, &err), FK_EINVAL);
     assert_non_null(strstr(err.message, "plans nothing"));
-    strip.strip = 5;
+    strip.strip = 7;
     assert_int_equal(fk_quantize(whole, part, &strip, &err), FK_EINVAL);
 }
 
@@ -392,25 +392,25 @@ static void test_plan_of_a_file(void **state)
 static void test_check(void **state)
 {
     (void)state;
-    static const char *const parts[] = {"s", "p2", "p3", "p4", "p6", "p8"};
+    static const char *const parts[] = {"s", "p2", "p3", "p4", "p5", "p6", "p8"};
     struct fk_error err = {0};
     struct fk_check_report r;
     struct gguf *g = NULL;
-    uint64_t ends[6];
+    uint64_t ends[7];
     read_ends(ends);
     must(fk_check_planes(whole, NULL, NULL, &r, &err), &err);
     assert_true(r.n_weights == 13 && r.n_bytes > 10000);
     copy(whole, part, ends[2], UINT64_MAX, 0);
     must(fk_check_planes(part, NULL, NULL, &r, &err), &err);
     must(gguf_open(&g, whole, &err), &err);
-    for (int i = 0; i < 7; i++) {
+    for (int i = 0; i < 8; i++) {
         char name[64];
-        snprintf(name, sizeof name, "blk.1.attn_v.weight.%s", parts[i < 6 ? i : 0]);
+        snprintf(name, sizeof name, "blk.1.attn_v.weight.%s", parts[i < 7 ? i : 0]);
         const struct gguf_tensor *t = gguf_find_tensor(g, name);
         assert_non_null(t);
         /* In the middle of a part; and in the head a level, by one. */
-        uint64_t at = i < 6 ? t->bytes / 2 : 72;
-        copy(whole, part, ends[5], t->offset + at, t->data[at] ^ 1);
+        uint64_t at = i < 7 ? t->bytes / 2 : 80;
+        copy(whole, part, ends[6], t->offset + at, t->data[at] ^ 1);
         assert_int_equal(fk_check_planes(part, NULL, NULL, &r, &err), FK_EFORMAT);
         assert_non_null(strstr(err.message, "blk.1.attn_v.weight"));
         assert_non_null(strstr(err.message, "damaged"));
@@ -602,7 +602,7 @@ static void test_refusals(void **state)
     static float got[N_IDS * MAX_VOCAB];
     struct fk_error err = {0};
     assert_int_equal(logits_of(source, 4, got, &err), FK_EINVAL);
-    assert_int_equal(logits_of(whole, 5, got, &err), FK_EINVAL);
+    assert_int_equal(logits_of(whole, 7, got, &err), FK_EINVAL);
     assert_int_equal(fk_quantize(whole, part, NULL, &err), FK_EINVAL);
     assert_non_null(strstr(err.message, "planes already"));
     struct fk_quantize_params p;

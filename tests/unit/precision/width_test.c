@@ -16,7 +16,7 @@
 #define SWITCH_AT 10
 
 static char folder[] = "/tmp/fikr-widths-XXXXXX", whole[64], other[64];
-static const int widths[5] = {2, 3, 4, 6, 8};
+static const int widths[6] = {2, 3, 4, 5, 6, 8};
 
 static int32_t id_at(int i)
 {
@@ -83,7 +83,7 @@ static void no_page_of_higher_planes_is_touched(void **state)
     static float want[N_IDS * N_VOCAB], got[N_IDS * N_VOCAB];
     int32_t ids[N_IDS];
     for (int i = 0; i < N_IDS; i++) ids[i] = id_at(i);
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 5; i++) {
         for (int is_guarded = 0; is_guarded < 2; is_guarded++) {
             struct fk_engine_params p;
             fk_model *m = NULL;
@@ -137,11 +137,11 @@ static void a_switch_equals_a_fresh_run(void **state)
     (void)state;
     int32_t ids[N_IDS];
     for (int i = 0; i < N_IDS; i++) ids[i] = id_at(i);
-    for (int from = 0; from < 5; from++) {
+    for (int from = 0; from < 6; from++) {
         struct rig a;
         static float x[N_VOCAB], y[N_VOCAB], stay[N_VOCAB];
         rig_open(&a, whole, 2, DT_F16, MLA_AUTO);
-        for (int to = 0; to < 5; to++) {
+        for (int to = 0; to < 6; to++) {
             struct rig b;
             rig_open(&b, whole, 2, DT_F16, MLA_AUTO);
             rig_rewind(&a);
@@ -190,7 +190,7 @@ static void the_engine_switches_between_tokens(void **state)
     struct fk_event ev = {0};
     struct fk_engine_info info;
     assert_int_equal(fk_engine_set_head(e, 4, NULL), FK_OK);
-    assert_int_equal(fk_engine_set_head(e, 5, NULL), FK_EINVAL);
+    assert_int_equal(fk_engine_set_head(e, 7, NULL), FK_EINVAL);
     assert_int_equal(fk_engine_set_head(e, 8, NULL), FK_EINVAL);
     assert_int_equal(fk_engine_get_info(e, &info), FK_OK);
     assert_int_equal(info.head_bits, 4);
@@ -304,7 +304,7 @@ static void a_large_unit_gets_its_step(void **state)
                                {{20, 30, 40, 60, 80}, {9, 3, 1, 0.1, 0}, 0},
                                {{20, 30, 40, 60, 80}, {9, 3, 1, 0.1, 0}, 0},
                                {{20, 30, 40, 60, 80}, {9, 3, 1, 0.1, 0}, 0}};
-    for (int i = 1; i < 4; i++) { /* for a byte a little more than the large one's step from 4 to 6 bits */
+    for (int i = 1; i < 4; i++) { /* for a byte a little more than the large one's step */
         u[i].loss[2] = 2.3;
         u[i].loss[3] = 0.2;
     }
@@ -336,7 +336,7 @@ static void budgets_are_kept(void **state)
         assert_true(r.plan_kl < before);
         before = r.plan_kl;
         /* A second budget goes by the losses that the file has now. */
-        int n_at[5];
+        int n_at[6];
         memcpy(n_at, r.n_at, sizeof n_at);
         assert_int_equal(fk_quantize(other, other, &p, &err), FK_OK);
         assert_memory_equal(n_at, r.n_at, sizeof n_at);
@@ -357,7 +357,7 @@ static void budgets_are_kept(void **state)
     assert_true(m->weight_bytes <= p.size_bytes && m->weight_bytes > p.size_bytes * 8 / 10);
     model_close(&m);
     assert_true(r.n_tokens > 0);
-    for (int i = 1; i < 5; i++) assert_true(r.kl[i] < r.kl[i - 1]);
+    for (int i = 1; i < 6; i++) assert_true(r.kl[i] < r.kl[i - 1]);
     /* What was measured serves the next budget, and codes that are chosen for a plan are better ones. */
     char measured[64];
     snprintf(measured, sizeof measured, "%s/measured.gguf", folder);
@@ -448,7 +448,7 @@ static void a_budget_plans_the_head_in_two_stages(void **state)
     assert_int_equal(fk_quantize(whole, other, &p, &err), FK_OK);
     plans_of(other, &of_head, &first, &of_others);
     assert_true(of_head != 0 && first == 0);
-    p.head_bits = 5;
+    p.head_bits = 7;
     assert_int_equal(fk_quantize(whole, other, &p, &err), FK_EINVAL);
     p.head_bits = 8;
     assert_int_equal(fk_quantize(whole, other, &p, &err), FK_EINVAL);
