@@ -15,7 +15,9 @@
 #include "src/base/fail.h"
 #include "src/precision/calibrate.h"
 
-#define STATES 5 /* errors of the reads at 3 (or 2, if those are the aim), 4, 5, 6 and 8 bits */
+/* Errors of the reads at 3 bits (or 2, if those are the aim), 4, 6, 8 and 5: in this order those that an aim needs
+ * follow each other. */
+enum state { COARSE, AT_4, AT_6, AT_8, AT_5, STATES };
 #define LANES (STATES * FEEDBACK_ROWS)
 #define PANEL 64
 
@@ -120,17 +122,39 @@ size_t feedback_scratch_bytes(int64_t n)
     return (size_t)n * LANES * sizeof(float);
 }
 
-/* out[lane] = sum_i a[i] e[i][lane] */
-CLONES static void gather(const float *e, const float *a, int64_t n, float *out)
+/* The states whose errors decide codes: half the time of rounding goes into carrying them on. */
+struct span {
+    enum state first, end;
+};
+
+static struct span states_of(int aim)
+{
+    if (aim == TREE_ALL) return (struct span){COARSE, STATES};
+    if (aim < 3) return (struct span){COARSE, AT_8 + 1};
+    if (aim == 3) return (struct span){AT_6, STATES};
+    return (struct span){aim == 4 ? AT_6 : AT_8, AT_8 + 1};
+}
+
+/* out[lane] = sum_i a[i] e[i][lane] of the states from first to end, which are constants where this is called. */
+static inline __attribute__((always_inline)) void gather_states(const float *e, const float *a, int64_t n,
+                                                                int first, int end, float *out)
 {
     float sum[LANES] = {0};
     for (int64_t i = 0; i < n; i++)
-        for (int l = 0; l < LANES; l++) sum[l] += a[i] * e[i * LANES + l];
-    for (int l = 0; l < LANES; l++) out[l] = sum[l];
+        for (int l = first * FEEDBACK_ROWS; l < end * FEEDBACK_ROWS; l++) sum[l] += a[i] * e[i * LANES + l];
+    for (int l = first * FEEDBACK_ROWS; l < end * FEEDBACK_ROWS; l++) out[l] = sum[l];
 }
 
-/* The leaf of every row: u[0], u[1], u[4] are the targets of the coarse read, 4 and 8 bits in units of
- * the scale. */
+CLONES static void gather(const float *e, const float *a, int64_t n, struct span s, float *out)
+{
+    if (s.first == COARSE && s.end == STATES) gather_states(e, a, n, COARSE, STATES, out);
+    else if (s.first == COARSE) gather_states(e, a, n, COARSE, AT_8 + 1, out);
+    else if (s.end == STATES) gather_states(e, a, n, AT_6, STATES, out);
+    else if (s.first == AT_6) gather_states(e, a, n, AT_6, AT_8 + 1, out);
+    else gather_states(e, a, n, AT_8, AT_8 + 1, out);
+}
+
+/* The leaf of every row, by the targets of the coarse read, 4 and 8 bits in units of the scale. */
 CLONES static void choose_leaves(const struct tree *t, float u[STATES][FEEDBACK_ROWS],
                                  int32_t leaf[FEEDBACK_ROWS])
 {
@@ -140,7 +164,7 @@ CLONES static void choose_leaves(const struct tree *t, float u[STATES][FEEDBACK_
         float l = t->level[t->coarse][n << 4], l4 = t->level[2][n << 4];
         float middle = (t->edge[n] + t->edge[n + 1]) / 2, half = t->wide * (t->edge[n + 1] - middle);
         for (int r = 0; r < FEEDBACK_ROWS; r++) {
-            float a = u[0][r] - l, b = u[1][r] - l4, c = u[4][r] - middle;
+            float a = u[COARSE][r] - l, b = u[AT_4][r] - l4, c = u[AT_8][r] - middle;
             float out = (c < 0 ? -c : c) - half;
             out = out > 0 ? out : 0;
             float cost = t->lambda * a * a + t->lambda4 * b * b + t->overflow * out * out;
@@ -172,21 +196,22 @@ static void round_column(const struct feedback *f, const struct tree *t, int32_t
                          const float *w, const float *scales, const float *back, uint8_t *codes,
                          float *errors)
 {
-    const int width[STATES] = {t->coarse, 2, 3, 4, 5};
-    const int fine = t->aim == 5 ? 4 : 3; /* the state that the 6-bit level follows */
-    float u[STATES][FEEDBACK_ROWS], scale[FEEDBACK_ROWS];
+    const int width[STATES] = {t->coarse, 2, 4, 5, 3};
+    const struct span used = states_of(t->aim);
+    const int fine = t->aim == 5 ? AT_8 : AT_6; /* the state that the 6-bit level follows */
+    float u[STATES][FEEDBACK_ROWS] = {{0}}, scale[FEEDBACK_ROWS];
     int32_t leaf[FEEDBACK_ROWS] = {0};
     for (int r = 0; r < FEEDBACK_ROWS; r++) {
         scale[r] = scales[r * (f->n / PLANES_COLS) + column / PLANES_COLS];
         float inverse = scale[r] ? 1 / scale[r] : 0, x = w[r * f->n + column];
-        for (int s = 0; s < STATES; s++) u[s][r] = (x + back[s * FEEDBACK_ROWS + r]) * inverse;
+        for (int s = used.first; s < (int)used.end; s++) u[s][r] = (x + back[s * FEEDBACK_ROWS + r]) * inverse;
     }
-    if (t->aim > 2) nearest_leaves(t, u[t->aim == 3 ? 2 : fine], leaf);
+    if (t->aim > 2) nearest_leaves(t, u[t->aim == 3 ? AT_5 : fine], leaf);
     else choose_leaves(t, u, leaf);
     for (int r = 0; r < FEEDBACK_ROWS; r++) {
-        uint8_t code = tree_refine(t, (unsigned)leaf[r], u[2][r], u[fine][r], u[4][r]);
+        uint8_t code = tree_refine(t, (unsigned)leaf[r], u[AT_5][r], u[fine][r], u[AT_8][r]);
         codes[r * f->n + column] = code;
-        for (int s = 0; s < STATES; s++)
+        for (int s = used.first; s < (int)used.end; s++)
             errors[s * FEEDBACK_ROWS + r] = w[r * f->n + column] - scale[r] * t->level[width[s]][code];
     }
 }
@@ -197,7 +222,8 @@ void feedback_round(const struct feedback *f, const struct tree *t, const float 
     float back[LANES];
     for (int64_t k = 0; k < f->n; k++) {
         int64_t at = f->n - 1 - k;
-        gather(scratch + (at + 1) * LANES, f->factor + at * f->n + at + 1, f->n - 1 - at, back);
+        gather(scratch + (at + 1) * LANES, f->factor + at * f->n + at + 1, f->n - 1 - at,
+               states_of(t->aim), back);
         round_column(f, t, f->order[k], w, scales, back, codes, scratch + at * LANES);
     }
 }

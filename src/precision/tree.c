@@ -70,7 +70,8 @@ static void cut_leaves(struct tree *t)
             p->step8[4 * c + r] = (int8_t)roundf(((float)r - 1.5f) * 2 * s);
         }
     for (int c = 0; c < 4; c++) {
-        float s = (float)thirds[c] / 3 * (t->aim > 2 ? 1 : NEAR_5), middle = (float)(p->step6[4 * c] + p->step6[4 * c + 3]) / 2;
+        float s = (float)thirds[c] / 3 * (t->aim > 2 ? 1 : NEAR_5);
+        float middle = (float)(p->step6[4 * c] + p->step6[4 * c + 3]) / 2;
         p->step5[2 * c] = (int8_t)roundf(middle - s);
         p->step5[2 * c + 1] = (int8_t)roundf(middle + s);
     }
@@ -80,8 +81,8 @@ static void cut_leaves(struct tree *t)
             if (fabsf((float)thirds[c] - width[n]) < fabsf((float)thirds[best] - width[n])) best = c;
         /* The mean of the steps is seldom zero: the base makes up for it. */
         int first = p->step6[4 * best], last = p->step6[4 * best + 3];
-        float off = t->aim == 3 ? (float)(p->step5[2 * best] + p->step5[2 * best + 1]) / 2 : (float)(first + last) / 2;
-        float middle = (t->edge[n] + t->edge[n + 1]) / 2 / UNIT_6 - off;
+        int twice = t->aim == 3 ? p->step5[2 * best] + p->step5[2 * best + 1] : first + last;
+        float middle = (t->edge[n] + t->edge[n + 1]) / 2 / UNIT_6 - (float)twice / 2;
         p->leaf_class[n] = (uint8_t)best;
         p->base[n] = to_level(middle, -127 - first, 127 - last);
     }
