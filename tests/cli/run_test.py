@@ -208,6 +208,21 @@ class Tiny(Case):
         self.assertLessEqual(exact["usage"]["accepted_tokens"], exact["usage"]["drafted_tokens"])
         self.refused(*args, TINY, "--bits", "exact", says="low planes")
 
+    def test_every_width(self):
+        """A file cut to a width is that width of the whole file, and --bits, --strip and --plan know the same ones."""
+        planes, cut = self.dir / "planes.gguf", self.dir / "cut.gguf"
+        made = self.fikr("quantize", TINY, planes, "--calibrate-tokens", "256")
+        self.assertEqual(made.returncode, 0, made.stderr)
+        args = ["run", "-p", "once upon", "--raw", "-n", "20", "--temp", "1", "--seed", "4", "-m"]
+        for bits in "23456":
+            made = self.fikr("quantize", planes, cut, "--strip", bits)
+            self.assertEqual(made.returncode, 0, made.stderr)
+            self.assertEqual(self.json(*args, planes, "--bits", bits)["ids"], self.json(*args, cut)["ids"])
+            made = self.fikr("quantize", TINY, cut, "--plan", f"={bits}", "--strip", "plan", "--calibrate", "none")
+            self.assertEqual(made.returncode, 0, made.stderr)
+            self.refused(*args, cut, "--bits", "8", says=f"plane of {bits} bits")
+        self.refused("quantize", planes, cut, "--strip", "7", says="2, 3, 4, 5, 6 or plan")
+
     def test_seed(self):
         args = ["run", "-m", TINY, "-p", "x", "--raw", "-n", "24", "--temp", "2", "--seed"]
         a, b, c = (self.fikr(*args, s).stdout for s in ("7", "7", "8"))
