@@ -30,7 +30,7 @@ struct fk_engine_params {
     /* What weights in planes are read at: 2, 3, 4, 5, 6 or 8; 0: as the file plans; FK_BITS_EXACT: the text of the
      * widest read, where low planes draft tokens and it checks several at once. */
     int bits;
-    /* Two-stage output head of a file in planes: all tokens at so many bits (2, 3, 4 or 6), then the 128
+    /* Two-stage output head of a file in planes: all tokens at so many bits (2, 3, 4, 5 or 6), then the 128
      * likeliest and their neighbours at all that the file has; FK_HEAD_WHOLE: one stage, at `bits`; 0: as the
      * file plans where `bits` is 0, else one stage. */
     int head_bits;

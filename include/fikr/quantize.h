@@ -51,7 +51,7 @@ struct fk_quantize_params {
      * left something to go on from; or NULL. */
     void (*notice)(void *progress_arg, const char *sentence);
     /* Where the file is read as planned its output head is read in two stages (see fk_engine_params), the first
-     * of so many bits, 2, 3, 4 or 6, the second of all: what the head is planned for then. 0: in one. */
+     * of so many bits, 2, 3, 4, 5 or 6, the second of all: what the head is planned for then. 0: in one. */
     int head_bits;
 };
 FK_API void fk_quantize_default_params(struct fk_quantize_params *p);
