@@ -15,7 +15,7 @@ INLINE int32x4_t dot16(int32x4_t sum, int8x16_t w, int8x16_t x)
 /* Four neighbours to each lane. */
 INLINE int32x4_t quads16(int32x4_t sum, int8x16_t w, int8x16_t x)
 {
-    return vdotq_s32(sum, w, x);
+    return dot16(sum, w, x);
 }
 
 #endif
