@@ -64,8 +64,8 @@ static enum fk_status run(const struct args *a, struct fk_quantize_params *p, ch
     if (a->strip && strcmp(a->strip, "plan") == 0) {
         p->strip = FK_STRIP_PLAN;
     } else if (a->strip) {
-        if (strlen(a->strip) != 1 || !strchr("23456", *a->strip))
-            return fail(err, FK_EINVAL, "--strip takes 2, 3, 4, 5, 6 or plan, not '%s'", a->strip);
+        if (strlen(a->strip) != 1 || *a->strip < '1' || *a->strip > '9')
+            return fail(err, FK_EINVAL, "--strip takes bits or plan, not '%s'", a->strip);
         p->strip = *a->strip - '0';
     }
     if (a->size) {

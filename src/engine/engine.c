@@ -166,7 +166,7 @@ enum fk_status engine_set_bits(fk_engine *e, int bits, struct fk_error *err)
         draft_bits = planes_bits(n > DRAFT_PLANES ? DRAFT_PLANES - 1 : n - 2);
     }
     if (bits && !planes_is_width(bits))
-        return fail(err, FK_EINVAL, "bits is %d; weights are read at 2, 3, 4, 5, 6 or 8", bits);
+        return fail(err, FK_EINVAL, "bits is %d; weights are read at " PLANES_WIDTHS, bits);
     if (bits && !n)
         return fail(err, FK_EINVAL, "bits is %d, but the weights are not in planes; `fikr quantize` "
                     "makes a file that can be read at any width", bits);
@@ -182,7 +182,7 @@ enum fk_status engine_set_head(fk_engine *e, int bits, struct fk_error *err)
 {
     bool is_stage = bits && bits != FK_HEAD_WHOLE;
     if (is_stage && (bits == 8 || !planes_is_width(bits)))
-        return fail(err, FK_EINVAL, "head_bits is %d; the head's first stage is read at 2, 3, 4 or 6", bits);
+        return fail(err, FK_EINVAL, "head_bits is %d; the head's first stage is read at " PLANES_NARROWER, bits);
     if (is_stage && !e->model->n_planes)
         return fail(err, FK_EINVAL, "head_bits is %d, but the weights are not in planes; `fikr quantize` "
                     "makes a file that can be read at any width", bits);

@@ -55,7 +55,6 @@ static enum fk_status read_side(struct planes *p, struct planes_sizes *s, const 
 enum fk_status model_find_planes(struct model *m, const char *name, struct planes **out,
                                  struct fk_error *err)
 {
-    static const char *const parts[PLANES_N] = {"p2", "p3", "p4", "p5", "p6", "p8"};
     const struct gguf_tensor *side = part_of(m, name, "s");
     struct planes_sizes sizes;
     *out = NULL;
@@ -69,12 +68,12 @@ enum fk_status model_find_planes(struct model *m, const char *name, struct plane
     if (!p || !entry || !copy) return fail_nomem(err, sizeof *p, "the table of planes");
     TRY(read_side(p, &sizes, side, name, err));
     for (int i = 0; i < PLANES_N; i++) {
-        const struct gguf_tensor *t = part_of(m, name, parts[i]);
+        const struct gguf_tensor *t = part_of(m, name, planes_part[i]);
         if (!t) continue;
         if (p->n_planes != i)
             return fail(err, FK_EFORMAT, "tensor '%s.%s' is there, but '%s.%s' is missing", name,
-                        parts[i], name, parts[p->n_planes]);
-        TRY(check_part(t, name, parts[i], sizes.plane_bytes[i], err));
+                        planes_part[i], name, planes_part[p->n_planes]);
+        TRY(check_part(t, name, planes_part[i], sizes.plane_bytes[i], err));
         p->plane[i] = t->data;
         p->n_planes = i + 1;
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * check.c - whether the bytes of planes are those that were written: a CRC-32C for each head, for its
  * factors and scales, and for each plane that is there. Tensors that are not in planes have none. */
+#include <stdio.h>
 #include "src/base/alloc.h"
 #include "src/base/crc32c.h"
 #include "src/base/fail.h"
@@ -33,9 +34,6 @@ static enum fk_status part(struct check *c, const struct plane_weight *w, const 
 
 static enum fk_status weight(struct check *c, const struct plane_weight *w, struct fk_error *err)
 {
-    static const char *const names[PLANES_N] = {"the plane of 2 bits", "the plane of 3 bits",
-                                                "the plane of 4 bits", "the plane of 5 bits",
-                                                "the plane of 6 bits", "the plane of 8 bits"};
     struct planes_head h;
     const char *wrong = planes_head_read(&h, w->side);
     if (wrong) return fail(err, FK_EFORMAT, "tensor '%s.s' has %s", w->name, wrong);
@@ -45,8 +43,11 @@ static enum fk_status weight(struct check *c, const struct plane_weight *w, stru
                     h.crc_head);
     TRY(part(c, w, "the part with the scales", w->side + w->sizes.rows_at,
              w->sizes.side_bytes - w->sizes.rows_at, h.crc_scales, err));
-    for (int i = 0; i < w->n_planes; i++)
-        TRY(part(c, w, names[i], w->plane[i], w->sizes.plane_bytes[i], h.crc[i], err));
+    for (int i = 0; i < w->n_planes; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "the plane of %d bits", planes_bits(i));
+        TRY(part(c, w, name, w->plane[i], w->sizes.plane_bytes[i], h.crc[i], err));
+    }
     c->report->n_weights++;
     return FK_OK;
 }

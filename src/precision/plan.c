@@ -17,7 +17,7 @@ enum fk_status plan_bits(const char *plan, const char *name, int *bits, struct f
         size_t n = strcspn(s, ","), key = strcspn(s, "=");
         int v = key + 2 == n ? s[key + 1] - '0' : 0;
         if (!planes_is_width(v))
-            return fail(err, FK_EINVAL, "the plan has '%.*s'; it takes NAME=BITS with 2, 3, 4, 5, 6 or 8 bits",
+            return fail(err, FK_EINVAL, "the plan has '%.*s'; it takes NAME=BITS with " PLANES_WIDTHS " bits",
                         (int)(n < 60 ? n : 60), s);
         if (!*bits && memmem(name, strlen(name), s, key)) *bits = v;
         s += n + (s[n] == ',');

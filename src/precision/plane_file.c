@@ -135,7 +135,7 @@ static enum fk_status build(struct layout *l, struct gguf_writer *w, struct fk_e
         at[i] = before;
         for (size_t k = 0; k < l->n; k++) {
             if (l->w[k].n_planes <= i) continue;
-            snprintf(name, sizeof name, "%s.p%d", l->w[k].name, planes_bits(i));
+            snprintf(name, sizeof name, "%s.%s", l->w[k].name, planes_part[i]);
             TRY(add(l, w, name, l->w[k].sizes.plane_bytes[i], fill_plane,
                     (struct part){.w = &l->w[k], .plane = i}, err));
         }

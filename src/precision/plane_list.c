@@ -20,7 +20,6 @@ static int by_place(const struct plane_weight *a, const struct plane_weight *b)
 
 enum fk_status plane_list(const struct model *m, struct plane_weight **out, size_t *n, struct fk_error *err)
 {
-    static const char *const parts[PLANES_N] = {"p2", "p3", "p4", "p5", "p6", "p8"};
     size_t n_all = 0;
     *n = 0;
     for (const struct model_planes *p = m->plane_weights; p; p = p->next) n_all++;
@@ -36,7 +35,7 @@ enum fk_status plane_list(const struct model *m, struct plane_weight **out, size
         if (!w.src || !planes_sizes(&w.sizes, w.n_cols, w.n_rows, w.n_mats))
             return fail(err, FK_EFORMAT, "tensor '%s' is not in planes", p->name);
         w.side = (uint8_t *)(uintptr_t)w.src->data; /* only read */
-        for (int i = 0; i < w.n_planes; i++) w.plane[i] = part_of(m->gguf, p->name, parts[i])->data;
+        for (int i = 0; i < w.n_planes; i++) w.plane[i] = part_of(m->gguf, p->name, planes_part[i])->data;
         /* In the order of the file: binding goes another way. */
         size_t at = (*n)++;
         for (; at && by_place(&(*out)[at - 1], &w) > 0; at--) (*out)[at] = (*out)[at - 1];

@@ -227,9 +227,9 @@ static enum fk_status check_params(const struct fk_quantize_params *p, struct fk
     if (has_budget(p) && p->plan && !plan_is_file(p->plan))
         return fail(err, FK_EINVAL, "a budget makes a plan, and one is given");
     if (p->head_bits && (p->head_bits == 8 || !planes_is_width(p->head_bits)))
-        return fail(err, FK_EINVAL, "head_bits is %d; the head's first stage is read at 2, 3, 4 or 6", p->head_bits);
+        return fail(err, FK_EINVAL, "head_bits is %d; the head's first stage is read at " PLANES_NARROWER, p->head_bits);
     if (p->strip && p->strip != FK_STRIP_PLAN && !planes_is_width(p->strip))
-        return fail(err, FK_EINVAL, "planes above %d bits cannot be stripped; planes end at 2, 3, 4, 5, 6 or 8",
+        return fail(err, FK_EINVAL, "planes above %d bits cannot be stripped; planes end at " PLANES_WIDTHS,
                     p->strip);
     return FK_OK;
 }

@@ -10,7 +10,7 @@ static enum fk_status strip(const struct model *m, const char *in, const char *o
 {
     if (!m->n_planes) return fail(err, FK_EINVAL, "%s is not in planes; there is nothing to strip", in);
     if (bits == FK_STRIP_PLAN && !m->has_plan)
-        return fail(err, FK_EINVAL, "%s plans nothing, so all its planes are read; --strip 2, 3, 4 or 6 "
+        return fail(err, FK_EINVAL, "%s plans nothing, so all its planes are read; --strip " PLANES_NARROWER " "
                     "drops those above", in);
     for (size_t i = 0; i < n; i++) {
         int most = bits == FK_STRIP_PLAN ? w[i].plan : bits;

@@ -22,6 +22,7 @@
 #define VERSION 2
 
 static const uint8_t split[PLANES_N] = {2, 1, 1, 1, 1, 2};
+const char *const planes_part[PLANES_N] = {"p2", "p3", "p4", "p5", "p6", "p8"};
 
 uint64_t planes_read_bytes(const struct planes *p, int64_t first, int64_t n, int bits)
 {
@@ -58,15 +59,12 @@ float planes_row_factor(const struct planes *p, int64_t group, int row)
     return f16_to_f32((uint16_t)(h[0] | h[1] << 8));
 }
 
-/* Where plane i begins in a code, from its lowest bit. */
-static const uint8_t shift_of[PLANES_N] = {6, 5, 4, 3, 2, 0};
-
 void planes_pack_tile(const uint8_t codes[PLANES_TILE], int i, uint8_t *out)
 {
     memset(out, 0, planes_tile_bytes(i));
     for (int n = 0; n < PLANES_TILE; n++) {
         int row = n / PLANES_COLS, col = n % PLANES_COLS, j = 8 * row + col % 8, part = col / 8;
-        unsigned v = (unsigned)codes[n] >> shift_of[i];
+        unsigned v = (unsigned)codes[n] >> planes_shift(i);
         if (split[i] == 2) out[j] |= (uint8_t)((v & 3) << 2 * part);
         else out[j % 32] |= (uint8_t)((v & 1) << (2 * part + j / 32));
     }
@@ -81,7 +79,7 @@ void planes_unpack_tile(const struct planes *p, int64_t tile, int n_planes,
         for (int n = 0; n < PLANES_TILE; n++) {
             int row = n / PLANES_COLS, col = n % PLANES_COLS, j = 8 * row + col % 8, part = col / 8;
             int v = split[i] == 2 ? in[j] >> 2 * part & 3 : in[j % 32] >> (2 * part + j / 32) & 1;
-            codes[n] |= (uint8_t)(v << shift_of[i]);
+            codes[n] |= (uint8_t)(v << planes_shift(i));
         }
     }
 }

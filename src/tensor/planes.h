@@ -60,10 +60,20 @@ static inline int planes_index(int bits)
 {
     return bits >= 8 ? 5 : bits >= 6 ? 4 : bits < 2 ? 0 : bits - 2;
 }
+/* For sentences: the widths, and those of a first stage or a cut. */
+#define PLANES_WIDTHS "2, 3, 4, 5, 6 or 8"
+#define PLANES_NARROWER "2, 3, 4, 5 or 6"
 static inline bool planes_is_width(int bits)
 {
     return planes_bits(planes_index(bits)) == bits;
 }
+/* Where plane i begins in a code, from its lowest bit. */
+static inline int planes_shift(int i)
+{
+    return i < 5 ? 6 - i : 0;
+}
+/* What stands behind the name of a tensor and a dot: p2, p3, ... */
+extern const char *const planes_part[PLANES_N];
 /* Bytes of plane i for one tile. */
 static inline size_t planes_tile_bytes(int i)
 {

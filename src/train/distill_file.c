@@ -14,20 +14,19 @@
 static const struct gguf_tensor *part_of(const struct distill *d, const char *name, const char *part)
 {
     char full[NAME_BYTES];
-    snprintf(full, sizeof full, "%s%s", name, part);
+    snprintf(full, sizeof full, "%s.%s", name, part);
     return gguf_find_tensor(d->file->gguf, full);
 }
 
 static enum fk_status put_planes(const struct distill *d, const struct soft_planes *s, uint8_t *out,
                                  struct fk_error *err)
 {
-    static const char *const parts[PLANES_N] = {".p2", ".p3", ".p4", ".p5", ".p6", ".p8"};
     const struct planes *p = s->p;
-    const struct gguf_tensor *side = part_of(d, s->name, ".s"), *plane[PLANES_N];
+    const struct gguf_tensor *side = part_of(d, s->name, "s"), *plane[PLANES_N];
     struct planes_sizes sizes;
     struct planes_head head;
     planes_sizes(&sizes, (uint64_t)p->n_cols, (uint64_t)p->n_rows, (uint64_t)p->n_mats);
-    for (int i = 0; i < p->n_planes; i++) plane[i] = part_of(d, s->name, parts[i]);
+    for (int i = 0; i < p->n_planes; i++) plane[i] = part_of(d, s->name, planes_part[i]);
     const char *wrong = planes_head_read(&head, side->data);
     if (wrong) return fail(err, FK_EFORMAT, "tensor '%s' has %s", s->name, wrong);
     for (int i = 0; i < p->n_planes; i++) head.crc[i] = 0;

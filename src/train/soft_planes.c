@@ -13,8 +13,6 @@
 #define BETA1 0.9f
 #define BETA2 0.98f
 
-static const uint8_t shift_of[PLANES_N] = {6, 5, 4, 3, 2, 0};
-
 /* A level in steps of those of 4 bits. */
 static float level_at(const struct planes *p, int i, unsigned code)
 {
@@ -25,7 +23,7 @@ static float level_at(const struct planes *p, int i, unsigned code)
 static unsigned refine(const struct planes *p, unsigned code, int from, float u)
 {
     for (int i = from + 1; i < PLANES_N; i++) {
-        unsigned step = 1u << shift_of[i], n = 1u << (shift_of[i - 1] - shift_of[i]), best = code;
+        unsigned step = 1u << planes_shift(i), n = 1u << (planes_shift(i - 1) - planes_shift(i)), best = code;
         for (unsigned k = 1; k < n; k++)
             if (fabsf(level_at(p, i, code + k * step) - u) < fabsf(level_at(p, i, best) - u))
                 best = code + k * step;
@@ -48,12 +46,12 @@ static int step_of(float u)
 
 static void make_tables(struct soft_planes *s)
 {
-    unsigned step = 1u << shift_of[s->aim];
+    unsigned step = 1u << planes_shift(s->aim);
     for (int w = 0; w < PLANES_N; w++)
         for (int k = 0; k < 256; k++) s->level[w][k] = level_at(s->p, w, (unsigned)k);
     const float *level = s->level[s->aim];
     for (int w = 0; w < PLANES_N; w++) {
-        unsigned one = 1u << shift_of[w];
+        unsigned one = 1u << planes_shift(w);
         s->gap[w] = (s->level[w][256 - one] - s->level[w][0]) / (float)(256 / one - 1);
     }
     int seen[256] = {0};
@@ -69,7 +67,7 @@ static void make_tables(struct soft_planes *s)
     /* Leaves reach over each other at 6 and 8 bits: a code may be nearest nowhere. Its weights begin where its
      * level lies, in another's cell. */
     for (unsigned c = 0; c < 256; c += step) {
-        s->cell[c] = s->code_of[step_of(level[c])] & (uint8_t)(0xffu << shift_of[s->aim]);
+        s->cell[c] = s->code_of[step_of(level[c])] & (uint8_t)(0xffu << planes_shift(s->aim));
         if (seen[c]) s->cell[c] = (uint8_t)c;
         s->first[c] = s->first[s->cell[c]];
         s->last[c] = s->last[s->cell[c]];
@@ -80,8 +78,8 @@ static void make_tables(struct soft_planes *s)
 static unsigned code_at(const struct soft_planes *s, int64_t at)
 {
     unsigned code = s->code_of[step_of(s->u[at])], was = s->was[at];
-    unsigned began = s->cell[was & (0xffu << shift_of[s->aim])];
-    return (code ^ began) >> shift_of[s->aim] ? code : was;
+    unsigned began = s->cell[was & (0xffu << planes_shift(s->aim))];
+    return (code ^ began) >> planes_shift(s->aim) ? code : was;
 }
 
 struct job {
@@ -123,7 +121,7 @@ static void init_group(void *arg, int64_t group, int worker)
             s->q[(first + r) * p->n_blocks + b] = q;
             for (int c = 0; c < PLANES_COLS; c++) {
                 int64_t at = (first + r) * p->n_cols + b * PLANES_COLS + c;
-                unsigned code = codes[r * PLANES_COLS + c] & (0xffu << shift_of[s->aim]);
+                unsigned code = codes[r * PLANES_COLS + c] & (0xffu << planes_shift(s->aim));
                 s->was[at] = codes[r * PLANES_COLS + c];
                 float middle = s->level[s->aim][code], x = step ? j->source[at] / step : middle;
                 float low = place_of(s->first[code]), high = place_of(s->last[code]);

@@ -221,7 +221,8 @@ class Tiny(Case):
             made = self.fikr("quantize", TINY, cut, "--plan", f"={bits}", "--strip", "plan", "--calibrate", "none")
             self.assertEqual(made.returncode, 0, made.stderr)
             self.refused(*args, cut, "--bits", "8", says=f"plane of {bits} bits")
-        self.refused("quantize", planes, cut, "--strip", "7", says="2, 3, 4, 5, 6 or plan")
+        self.refused("quantize", planes, cut, "--strip", "7", says="2, 3, 4, 5, 6 or 8")
+        self.refused("quantize", planes, cut, "--strip", "x", says="bits or plan")
 
     def test_seed(self):
         args = ["run", "-m", TINY, "-p", "x", "--raw", "-n", "24", "--temp", "2", "--seed"]

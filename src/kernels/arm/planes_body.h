@@ -8,6 +8,8 @@
 #include <string.h>
 #include "src/kernels/variants.h"
 
+#define MOST_TOKENS 4
+
 struct luts {
     int8x16_t level, step, step8; /* step: of 5 or 6 bits, by class and two bits */
     uint8x16_t leaf_class;
@@ -110,7 +112,7 @@ INLINE int32x4_t dot_rows(int8x16_t w[2][4], const int8x16_t x[4])
 
 struct acts {
     const uint8_t *x;
-    size_t row_bytes, d;
+    size_t row_bytes, d, sum; /* signed levels need no sum */
 };
 
 /* n_t tokens (a constant) of one group. */
@@ -152,33 +154,4 @@ INLINE void mul_group(const struct planes *p, const int i, const struct luts *t,
     }
 }
 
-INLINE void mul(const struct planes *p, const int i, int64_t group, int64_t n_rows, const void *x,
-                size_t x_row_bytes, int64_t n_x, float *y, size_t y_stride)
-{
-    struct luts t = make_luts(&p->tables, i);
-    struct acts a = {x, x_row_bytes, act_q8_d(p->n_cols)};
-    for (; n_rows > 0; n_rows -= 8, group++, y += 8) {
-        for (int64_t k = 0; k < n_x;) {
-            int64_t left = n_x - k, n = left >= 4 ? 4 : left >= 2 ? 2 : 1;
-            float *out = y + (size_t)k * y_stride;
-            a.x = (const uint8_t *)x + (size_t)k * x_row_bytes;
-            if (n == 4) mul_group(p, i, &t, group, n_rows, &a, 4, out, y_stride);
-            else if (n == 2) mul_group(p, i, &t, group, n_rows, &a, 2, out, y_stride);
-            else mul_group(p, i, &t, group, n_rows, &a, 1, out, y_stride);
-            k += n;
-        }
-    }
-}
-
-#define WIDTH_VARIANT(name, i)                                                                     \
-    void VARIANT(name)(const struct planes *p, int64_t group, int64_t n_rows, const void *x,       \
-                       size_t x_row_bytes, int64_t n_x, float *y, size_t y_stride)                 \
-    {                                                                                              \
-        mul(p, i, group, n_rows, x, x_row_bytes, n_x, y, y_stride);                                \
-    }
-WIDTH_VARIANT(mul_planes2, 0)
-WIDTH_VARIANT(mul_planes3, 1)
-WIDTH_VARIANT(mul_planes4, 2)
-WIDTH_VARIANT(mul_planes5, 3)
-WIDTH_VARIANT(mul_planes6, 4)
-WIDTH_VARIANT(mul_planes8, 5)
+#include "src/kernels/planes_tokens.h"

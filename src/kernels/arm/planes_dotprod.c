@@ -3,3 +3,5 @@
 #include "src/kernels/arm/dot_dotprod.h"
 
 #include "src/kernels/arm/planes_body.h"
+
+MUL_PLANES(dotprod)

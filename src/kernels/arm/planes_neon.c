@@ -3,3 +3,5 @@
 #include "src/kernels/arm/dot_neon.h"
 
 #include "src/kernels/arm/planes_body.h"
+
+MUL_PLANES(neon)

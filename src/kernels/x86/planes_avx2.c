@@ -10,6 +10,8 @@
 #include "src/kernels/variants.h"
 #include "src/kernels/x86/stream.h"
 
+#define MOST_TOKENS 4
+
 struct luts {
     __m256i level, leaf_class, step, step8; /* step: of 5 or 6 bits, by class and two bits */
 };
@@ -166,34 +168,6 @@ INLINE void mul_group(const struct planes *p, int i, const struct luts *t, int64
         store_rows(p, i, group, n_rows, acc[k][0], acc[k][1], y + (size_t)k * y_stride);
 }
 
-INLINE void mul(const struct planes *p, int i, int64_t group, int64_t n_rows, const void *x,
-                size_t x_row_bytes, int64_t n_x, float *y, size_t y_stride)
-{
-    struct luts t = make_luts(&p->tables, i);
-    struct acts a = {x, x_row_bytes, act_q8_d(p->n_cols), act_q8_sum(p->n_cols)};
-    for (; n_rows > 0; n_rows -= 8, group++, y += 8) {
-        for (int64_t k = 0; k < n_x;) {
-            int64_t left = n_x - k, n = left >= 4 ? 4 : left >= 2 ? 2 : 1;
-            float *out = y + (size_t)k * y_stride;
-            a.x = (const uint8_t *)x + (size_t)k * x_row_bytes;
-            if (n == 4) mul_group(p, i, &t, group, n_rows, &a, 4, out, y_stride);
-            else if (n == 2) mul_group(p, i, &t, group, n_rows, &a, 2, out, y_stride);
-            else mul_group(p, i, &t, group, n_rows, &a, 1, out, y_stride);
-            k += n;
-        }
-    }
-}
+#include "src/kernels/planes_tokens.h"
 
-#define WIDTH(bits, i)                                                                             \
-    void mul_planes##bits##_avx2(const struct planes *p, int64_t group, int64_t n_rows,            \
-                                 const void *x, size_t x_row_bytes, int64_t n_x, float *y,         \
-                                 size_t y_stride)                                                  \
-    {                                                                                              \
-        mul(p, i, group, n_rows, x, x_row_bytes, n_x, y, y_stride);                                \
-    }
-WIDTH(2, 0)
-WIDTH(3, 1)
-WIDTH(4, 2)
-WIDTH(5, 3)
-WIDTH(6, 4)
-WIDTH(8, 5)
+MUL_PLANES(avx2)

@@ -11,6 +11,8 @@
 #include "src/kernels/variants.h"
 #include "src/kernels/x86/stream.h"
 
+#define MOST_TOKENS 8
+
 struct luts {
     __m512i level; /* by index: 2, 3 or 4 bits in its lowest bits, or all 6, of which 5 may count */
     __m512i leaf_class, fine;
@@ -167,6 +169,8 @@ INLINE void mul_group(const struct planes *p, int i, const struct luts *t, int64
     for (int64_t b = 0; b < p->n_blocks; b++) {
         size_t at = (size_t)(group * p->n_blocks + b);
         struct tile w;
+        /* Of one token every weight is read once: the planes of a group are so many streams. */
+        if (n_t == 1) planes_ahead(p, i, at);
         decode(p, i, at, t, &w);
         __m512 scales = scales_of(p, at);
         UNROLL for (int k = 0; k < n_t; k++) {
@@ -182,57 +186,6 @@ INLINE void mul_group(const struct planes *p, int i, const struct luts *t, int64
         store_rows(p, i, group, n_rows, acc[k], y + (size_t)k * y_stride);
 }
 
-/* One token, whose every weight is read once: the planes of a group as so many streams, fetched ahead. */
-INLINE void mul_one(const struct planes *p, int i, const struct luts *t, int64_t group, int64_t n_rows,
-                    const struct acts *a, float *y)
-{
-    __m512 acc = _mm512_setzero_ps();
-    const float *d = (const float *)(const void *)(a->x + a->d);
-    const int32_t *sum = (const int32_t *)(const void *)(a->x + a->sum);
-    for (int64_t b = 0; b < p->n_blocks; b++) {
-        size_t at = (size_t)(group * p->n_blocks + b);
-        struct tile w;
-        planes_ahead(p, i, at);
-        decode(p, i, at, t, &w);
-        __m512i n = dot(&w, i, (const int8_t *)a->x + 32 * b, sum[b]);
-        acc = _mm512_fmadd_ps(_mm512_cvtepi32_ps(n),
-                              _mm512_mul_ps(scales_of(p, at), _mm512_set1_ps(d[b])), acc);
-    }
-    store_rows(p, i, group, n_rows, acc, y);
-}
+#include "src/kernels/planes_tokens.h"
 
-INLINE void mul(const struct planes *p, int i, int64_t group, int64_t n_rows, const void *x,
-                size_t x_row_bytes, int64_t n_x, float *y, size_t y_stride)
-{
-    struct luts t = make_luts(&p->tables, i);
-    struct acts a = {x, x_row_bytes, act_q8_d(p->n_cols), act_q8_sum(p->n_cols)};
-    if (n_x == 1)
-        for (; n_rows > 0; n_rows -= 8, group++, y += 8) mul_one(p, i, &t, group, n_rows, &a, y);
-    for (; n_rows > 0; n_rows -= 8, group++, y += 8) {
-        int64_t k = 0;
-        for (; k < n_x;) {
-            int64_t left = n_x - k, n = left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
-            float *out = y + (size_t)k * y_stride;
-            a.x = (const uint8_t *)x + (size_t)k * x_row_bytes;
-            if (n == 8) mul_group(p, i, &t, group, n_rows, &a, 8, out, y_stride);
-            else if (n == 4) mul_group(p, i, &t, group, n_rows, &a, 4, out, y_stride);
-            else if (n == 2) mul_group(p, i, &t, group, n_rows, &a, 2, out, y_stride);
-            else mul_group(p, i, &t, group, n_rows, &a, 1, out, y_stride);
-            k += n;
-        }
-    }
-}
-
-#define WIDTH(bits, i)                                                                             \
-    void mul_planes##bits##_vnni(const struct planes *p, int64_t group, int64_t n_rows,            \
-                                 const void *x, size_t x_row_bytes, int64_t n_x, float *y,         \
-                                 size_t y_stride)                                                  \
-    {                                                                                              \
-        mul(p, i, group, n_rows, x, x_row_bytes, n_x, y, y_stride);                                \
-    }
-WIDTH(2, 0)
-WIDTH(3, 1)
-WIDTH(4, 2)
-WIDTH(5, 3)
-WIDTH(6, 4)
-WIDTH(8, 5)
+MUL_PLANES(vnni)
