@@ -77,7 +77,7 @@ struct fk_distill_report {
     int64_t n_steps, n_learned; /* updates; tokens that they saw */
     int is_kept;                /* 0: it was no better (of several widths, in the mean of the logarithms) */
     int64_t n_resumed;          /* updates of n_steps that an earlier run had made */
-    int is_unsaved;             /* PLANES.distill could not be written, or is another's file */
+    int is_unsaved;             /* PLANES.distill could not be written */
 };
 
 struct fk_distill_params {
@@ -99,11 +99,12 @@ void fk_distill_default_params(struct fk_distill_params *p);
  * without a plan for 3, 4 and 8 bits in turn. planes is written anew, whole or not at all, and only where that helped,
  * also when progress cancels it after some steps (FK_ECANCELLED). While it learns, PLANES.distill keeps the state, 12
  * bytes a weight: where the process dies, the same call on the same files goes on from it. A run that ends removes it.
- * Memory: 25 bytes a weight. */
+ * FK_EINVAL where that name is taken by another file. Memory: 25 bytes a weight. */
 enum fk_status fk_distill(const char *source, const char *planes, const struct fk_distill_params *params,
                           struct fk_error *err);
-/* The first eight bytes of a checkpoint. */
+/* The first eight bytes of a checkpoint, and of PLANES.distill. */
 #define FK_TRAIN_MAGIC "FKTRAIN\n"
+#define FK_DISTILL_MAGIC "FKDSTAT\n"
 
 #ifdef __cplusplus
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "fikr/quantize.h"
 #include "src/base/alloc.h"
@@ -36,15 +37,25 @@ static enum fk_status parse_size(const char *s, uint64_t *bytes, struct fk_error
     return FK_OK;
 }
 
+/* What would end a distillation before it begins, said before the weights are rounded. */
+static enum fk_status prepare_distill(const struct args *a, const struct train_link **link, struct fk_error *err)
+{
+    char path[4096];
+    TRY(train_link_open(link, err));
+    if (snprintf(path, sizeof path, "%s.distill", a->operands[1]) >= (int)sizeof path)
+        return fail(err, FK_EINVAL, "the name of OUT is longer than %zu bytes", sizeof path - sizeof ".distill");
+    if (access(path, F_OK) == 0 && !train_is_distilling(path))
+        return fail(err, FK_EINVAL, "%s: is in the way and none of ours; move it, or give OUT another name", path);
+    return FK_OK;
+}
+
 /* What was rounded learns from what it was made of, by the same text. */
-static enum fk_status distill(const struct args *a, const struct fk_quantize_params *p,
+static enum fk_status distill(const struct args *a, const struct fk_quantize_params *p, const struct train_link *link,
                               struct fk_distill_report *report, struct fk_error *err)
 {
-    const struct train_link *link;
     struct fk_distill_params dp = {.minutes = (double)a->distill, .text = p->text, .n_bytes = p->n_bytes,
                                    .n_threads = p->n_threads, .progress = p->progress,
                                    .progress_arg = p->progress_arg, .report = report};
-    TRY(train_link_open(&link, err));
     enum fk_status st = link->distill(a->operands[0], a->operands[1], &dp, err);
     return st == FK_ECANCELLED && report->n_steps ? FK_OK : st; /* the report says how far it came */
 }
@@ -80,8 +91,10 @@ static enum fk_status run(const struct args *a, struct fk_quantize_params *p, ch
         p->text = *text;
         p->n_bytes = n;
     }
+    const struct train_link *link = NULL;
+    if (a->distill > 0) TRY(prepare_distill(a, &link, err));
     TRY(fk_quantize(a->operands[0], a->operands[1], p, err));
-    return a->distill > 0 ? distill(a, p, report, err) : FK_OK;
+    return link ? distill(a, p, link, report, err) : FK_OK;
 }
 
 static void print_distilled(const struct fk_distill_report *r)

@@ -16,7 +16,8 @@ struct train_link {
 
 /* The table stays valid until the program ends. */
 enum fk_status train_link_open(const struct train_link **out, struct fk_error *err);
-/* Whether the file begins as a checkpoint does; loads nothing. */
+/* Whether the file begins as a checkpoint does, or as the state of a distillation; both load nothing. */
 bool train_is_checkpoint(const char *path);
+bool train_is_distilling(const char *path);
 
 #endif

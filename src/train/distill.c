@@ -264,7 +264,7 @@ static enum fk_status one_step(struct distill *d, double weight, struct fk_disti
 static void save(struct distill *d, struct fk_distill_report *r, double spent)
 {
     struct fk_error none = {0};
-    r->is_unsaved = !d->may_save || distill_state_save(d, r, spent, &none) != FK_OK;
+    r->is_unsaved = distill_state_save(d, r, spent, &none) != FK_OK;
 }
 
 static enum fk_status learn(struct distill *d, struct fk_distill_report *r, struct fk_error *err)
@@ -295,6 +295,7 @@ static enum fk_status learn(struct distill *d, struct fk_distill_report *r, stru
 static enum fk_status run(struct distill *d, const char *source, struct fk_distill_report *r,
                           struct fk_error *err)
 {
+    TRY(distill_state_ready(d, err));
     TRY(open_all(d, source, err));
     double least = COARSE_KL;
     choose_widths(d);

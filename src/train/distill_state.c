@@ -20,7 +20,6 @@
 #include "src/precision/quantize.h"
 #include "src/train/distill_impl.h"
 
-#define MAGIC "FKDSTAT\n"
 #define FORMAT 2 /* changes with what the same state and text lead to */
 #define SUFFIX ".distill"
 #define MAX_PATH 4096
@@ -105,7 +104,22 @@ static bool take_array(void *arg, float *x, size_t n)
 
 static bool is_state(const struct file_map *map)
 {
-    return map->bytes >= sizeof(struct header) && memcmp(map->data, MAGIC, strlen(MAGIC)) == 0;
+    return map->bytes >= sizeof(struct header) && memcmp(map->data, FK_DISTILL_MAGIC, strlen(FK_DISTILL_MAGIC)) == 0;
+}
+
+enum fk_status distill_state_ready(const struct distill *d, struct fk_error *err)
+{
+    char path[MAX_PATH];
+    struct file_map map;
+    struct fk_error none = {0};
+    state_path(d, path);
+    if (access(path, F_OK) != 0) return FK_OK;
+    bool is_ours = false;
+    if (file_map_open(&map, path, &none) == FK_OK) {
+        is_ours = is_state(&map);
+        file_map_close(&map);
+    }
+    return is_ours ? FK_OK : fail(err, FK_EINVAL, "%s: is in the way and none of ours; move it, or give OUT another name", path);
 }
 
 /* Whether the map is a state of this run. */
@@ -131,10 +145,8 @@ enum fk_status distill_state_load(struct distill *d, struct fk_distill_report *r
     *seconds = 0;
     find_key(d);
     state_path(d, path);
-    d->may_save = access(path, F_OK) != 0;
     if (file_map_open(&map, path, &none)) return FK_OK;
     enum fk_status st = FK_OK;
-    d->may_save = is_state(&map);
     if (is_of_run(d, &map)) {
         struct header h;
         memcpy(&h, map.data, sizeof h);
@@ -175,7 +187,7 @@ enum fk_status distill_state_save(struct distill *d, const struct fk_distill_rep
     struct writer w = {.err = err};
     struct header h = {.n_steps = r->n_steps, .n_learned = r->n_learned, .seconds = seconds, .i_round = d->text.i_round,
                        .at = (uint64_t)d->text.at};
-    memcpy(h.magic, MAGIC, sizeof h.magic);
+    memcpy(h.magic, FK_DISTILL_MAGIC, sizeof h.magic);
     memcpy(h.key, d->key, sizeof h.key);
     state_path(d, path);
     TRY(out_file_open(&w.file, path, err));

@@ -224,6 +224,19 @@ class Tiny(Case):
         self.refused("quantize", planes, cut, "--strip", "7", says="2, 3, 4, 5, 6 or 8")
         self.refused("quantize", planes, cut, "--strip", "x", says="bits or plan")
 
+    def test_distill(self):
+        planes, kept = self.dir / "planes.gguf", self.dir / "planes.gguf.distill"
+        args = ["quantize", TINY, planes, "--calibrate-tokens", "256", "--plan", "=3", "--distill", "0.01"]
+        kept.write_text("mine")
+        self.refused(*args, says="none of ours")
+        self.assertEqual(kept.read_text(), "mine")
+        self.assertFalse(planes.exists())
+        kept.unlink()
+        made = self.fikr(*args)
+        self.assertEqual(made.returncode, 0, made.stderr)
+        self.assertRegex(made.stderr.decode(), r"distilled in [1-9]\d* steps")
+        self.assertFalse(kept.exists())
+
     def test_seed(self):
         args = ["run", "-m", TINY, "-p", "x", "--raw", "-n", "24", "--temp", "2", "--seed"]
         a, b, c = (self.fikr(*args, s).stdout for s in ("7", "7", "8"))

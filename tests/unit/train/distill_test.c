@@ -296,14 +296,18 @@ static void what_is_killed_goes_on(void **state)
         OK(fk_distill(source, planes, &p, err));
         assert_true(r.n_resumed == 0 && !r.is_unsaved && access(kept, F_OK) != 0);
     }
-    /* A user's own file of that name stays what it is. */
+    /* A user's own file of that name is told before anything is learned, and stays what it is. */
     put_file(planes, before, n);
     put_file(kept, "mine", 4);
-    OK(fk_distill(source, planes, &p, err));
-    assert_true(r.n_resumed == 0 && r.is_unsaved);
+    struct fk_error refused = {0};
+    assert_int_equal(fk_distill(source, planes, &p, &refused), FK_EINVAL);
+    assert_non_null(strstr(refused.message, "none of ours"));
     mem_free(after);
     OK(file_read(kept, 100, &after, &n_after, err));
     assert_true(n_after == 4 && !memcmp(after, "mine", 4));
+    mem_free(after);
+    after = bytes_of_file(&n_after);
+    assert_true(n_after == n && !memcmp(after, before, n));
     unlink(kept);
     mem_free(before);
     mem_free(whole);
