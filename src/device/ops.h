@@ -152,7 +152,7 @@ void device_parallel(struct device *d, device_chunk_fn fn, void *arg, int64_t n_
  * FK_EUNSUPPORTED where the device does not read weights of this type. */
 enum fk_status device_read_weight(struct device *d, const struct tensor *w, int64_t mat, int64_t n_mats,
                                   int bits, float *out, struct fk_error *err);
-bool device_multiplies_bf16(const struct device *d); /* twice as fast as f32 */
+bool device_multiplies_bf16(const struct device *d); /* faster than f32 */
 const char *device_isa(const struct device *d); /* "avx2", "avx512vnni", ... as chosen */
 /* One sentence once an op had to fall back to the CPU, else NULL. Valid until destroy. */
 const char *device_note(const struct device *d);
