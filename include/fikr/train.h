@@ -102,9 +102,10 @@ void fk_distill_default_params(struct fk_distill_params *p);
  * FK_EINVAL where that name is taken by another file. Memory: 25 bytes a weight. */
 enum fk_status fk_distill(const char *source, const char *planes, const struct fk_distill_params *params,
                           struct fk_error *err);
-/* The first eight bytes of a checkpoint, and of PLANES.distill. */
+/* What fk_distill would refuse for the name of planes alone; before a long fk_quantize. */
+enum fk_status fk_distill_ready(const char *planes, struct fk_error *err);
+/* The first eight bytes of a checkpoint. */
 #define FK_TRAIN_MAGIC "FKTRAIN\n"
-#define FK_DISTILL_MAGIC "FKDSTAT\n"
 
 #ifdef __cplusplus
 }

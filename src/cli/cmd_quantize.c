@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "fikr/quantize.h"
 #include "src/base/alloc.h"
@@ -34,18 +33,6 @@ static enum fk_status parse_size(const char *s, uint64_t *bytes, struct fk_error
     if (end == s || *end || !(v >= 1 && v < 1e18))
         return fail(err, FK_EINVAL, "--size takes a number of bytes such as 900M or 2.5G, not '%s'", s);
     *bytes = (uint64_t)v;
-    return FK_OK;
-}
-
-/* What would end a distillation before it begins, said before the weights are rounded. */
-static enum fk_status prepare_distill(const struct args *a, const struct train_link **link, struct fk_error *err)
-{
-    char path[4096];
-    TRY(train_link_open(link, err));
-    if (snprintf(path, sizeof path, "%s.distill", a->operands[1]) >= (int)sizeof path)
-        return fail(err, FK_EINVAL, "the name of OUT is longer than %zu bytes", sizeof path - sizeof ".distill");
-    if (access(path, F_OK) == 0 && !train_is_distilling(path))
-        return fail(err, FK_EINVAL, "%s: is in the way and none of ours; move it, or give OUT another name", path);
     return FK_OK;
 }
 
@@ -92,7 +79,10 @@ static enum fk_status run(const struct args *a, struct fk_quantize_params *p, ch
         p->n_bytes = n;
     }
     const struct train_link *link = NULL;
-    if (a->distill > 0) TRY(prepare_distill(a, &link, err));
+    if (a->distill > 0) {
+        TRY(train_link_open(&link, err));
+        TRY(link->distill_ready(a->operands[1], err)); /* before hours of rounding */
+    }
     TRY(fk_quantize(a->operands[0], a->operands[1], p, err));
     return link ? distill(a, p, link, report, err) : FK_OK;
 }

@@ -32,22 +32,12 @@ enum fk_status train_link_open(const struct train_link **out, struct fk_error *e
     return fail(err, FK_ENOTFOUND, "the part of fikr that trains cannot be loaded: %s", why);
 }
 
-static bool begins_with(const char *path, const char *wanted)
+bool train_is_checkpoint(const char *path)
 {
     char magic[8] = {0};
     FILE *f = fopen(path, "rb");
     if (!f) return false;
     size_t n = fread(magic, 1, sizeof magic, f);
     fclose(f);
-    return n == sizeof magic && !memcmp(magic, wanted, sizeof magic);
-}
-
-bool train_is_checkpoint(const char *path)
-{
-    return begins_with(path, FK_TRAIN_MAGIC);
-}
-
-bool train_is_distilling(const char *path)
-{
-    return begins_with(path, FK_DISTILL_MAGIC);
+    return n == sizeof magic && !memcmp(magic, FK_TRAIN_MAGIC, sizeof magic);
 }

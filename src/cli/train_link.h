@@ -12,12 +12,12 @@ struct train_link {
     enum fk_status (*export_f16)(const char *checkpoint, const char *out_path, struct fk_error *err);
     enum fk_status (*distill)(const char *source, const char *planes, const struct fk_distill_params *p,
                               struct fk_error *err);
+    enum fk_status (*distill_ready)(const char *planes, struct fk_error *err);
 };
 
 /* The table stays valid until the program ends. */
 enum fk_status train_link_open(const struct train_link **out, struct fk_error *err);
-/* Whether the file begins as a checkpoint does, or as the state of a distillation; both load nothing. */
+/* Whether the file begins as a checkpoint does; loads nothing. */
 bool train_is_checkpoint(const char *path);
-bool train_is_distilling(const char *path);
 
 #endif

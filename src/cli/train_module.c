@@ -5,4 +5,4 @@
 
 extern const struct train_link fikr_train;
 __attribute__((visibility("default"))) const struct train_link fikr_train = {
-    fk_train_default_params, fk_train, fk_train_export, fk_distill};
+    fk_train_default_params, fk_train, fk_train_export, fk_distill, fk_distill_ready};

@@ -295,7 +295,7 @@ static enum fk_status learn(struct distill *d, struct fk_distill_report *r, stru
 static enum fk_status run(struct distill *d, const char *source, struct fk_distill_report *r,
                           struct fk_error *err)
 {
-    TRY(distill_state_ready(d, err));
+    TRY(fk_distill_ready(d->path, err));
     TRY(open_all(d, source, err));
     double least = COARSE_KL;
     choose_widths(d);

@@ -37,8 +37,7 @@ struct distill {
 /* Writes what was learned over d->path, whole or not at all. */
 enum fk_status distill_write(const struct distill *d, struct fk_error *err);
 
-/* OUT.distill. Ready: refuses where a file of that name is no state. Load: *seconds that were spent before, 0 where there is no state of this run. */
-enum fk_status distill_state_ready(const struct distill *d, struct fk_error *err);
+/* OUT.distill. Load: *seconds that were spent before, 0 where there is no state of this run. */
 enum fk_status distill_state_load(struct distill *d, struct fk_distill_report *r, double *seconds, struct fk_error *err);
 enum fk_status distill_state_save(struct distill *d, const struct fk_distill_report *r, double seconds, struct fk_error *err);
 void distill_state_remove(const struct distill *d);

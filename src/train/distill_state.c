@@ -20,6 +20,7 @@
 #include "src/precision/quantize.h"
 #include "src/train/distill_impl.h"
 
+#define MAGIC "FKDSTAT\n"
 #define FORMAT 2 /* changes with what the same state and text lead to */
 #define SUFFIX ".distill"
 #define MAX_PATH 4096
@@ -32,9 +33,9 @@ struct header {
 };
 _Static_assert(sizeof(struct header) == 112, "no padding");
 
-static void state_path(const struct distill *d, char out[MAX_PATH])
+static void state_path(const char *planes, char out[MAX_PATH])
 {
-    snprintf(out, MAX_PATH, "%s" SUFFIX, d->path);
+    snprintf(out, MAX_PATH, "%s" SUFFIX, planes);
 }
 
 static void add_tensors(struct sha256 *s, const struct gguf *g)
@@ -104,15 +105,18 @@ static bool take_array(void *arg, float *x, size_t n)
 
 static bool is_state(const struct file_map *map)
 {
-    return map->bytes >= sizeof(struct header) && memcmp(map->data, FK_DISTILL_MAGIC, strlen(FK_DISTILL_MAGIC)) == 0;
+    return map->bytes >= sizeof(struct header) && memcmp(map->data, MAGIC, strlen(MAGIC)) == 0;
 }
 
-enum fk_status distill_state_ready(const struct distill *d, struct fk_error *err)
+enum fk_status fk_distill_ready(const char *planes, struct fk_error *err)
 {
     char path[MAX_PATH];
     struct file_map map;
     struct fk_error none = {0};
-    state_path(d, path);
+    if (!planes) return fail(err, FK_EINVAL, "fk_distill_ready: planes is NULL");
+    if (strlen(planes) + sizeof SUFFIX > MAX_PATH)
+        return fail(err, FK_EINVAL, "the name of OUT is longer than %zu bytes", MAX_PATH - sizeof SUFFIX);
+    state_path(planes, path);
     if (access(path, F_OK) != 0) return FK_OK;
     bool is_ours = false;
     if (file_map_open(&map, path, &none) == FK_OK) {
@@ -144,7 +148,7 @@ enum fk_status distill_state_load(struct distill *d, struct fk_distill_report *r
     struct fk_error none = {0};
     *seconds = 0;
     find_key(d);
-    state_path(d, path);
+    state_path(d->path, path);
     if (file_map_open(&map, path, &none)) return FK_OK;
     enum fk_status st = FK_OK;
     if (is_of_run(d, &map)) {
@@ -187,9 +191,9 @@ enum fk_status distill_state_save(struct distill *d, const struct fk_distill_rep
     struct writer w = {.err = err};
     struct header h = {.n_steps = r->n_steps, .n_learned = r->n_learned, .seconds = seconds, .i_round = d->text.i_round,
                        .at = (uint64_t)d->text.at};
-    memcpy(h.magic, FK_DISTILL_MAGIC, sizeof h.magic);
+    memcpy(h.magic, MAGIC, sizeof h.magic);
     memcpy(h.key, d->key, sizeof h.key);
-    state_path(d, path);
+    state_path(d->path, path);
     TRY(out_file_open(&w.file, path, err));
     if (put(&w, &h, sizeof h) && each_array(d, put_array, &w)) {
         uint32_t crc = w.crc;
@@ -204,7 +208,7 @@ void distill_state_remove(const struct distill *d)
     char path[MAX_PATH];
     struct file_map map;
     struct fk_error none = {0};
-    state_path(d, path);
+    state_path(d->path, path);
     if (file_map_open(&map, path, &none)) return;
     bool is_ours = is_state(&map);
     file_map_close(&map);
