@@ -190,3 +190,9 @@ enum fk_status file_read(const char *path, size_t max_bytes, char **data, size_t
     *bytes = n;
     return FK_OK;
 }
+
+bool file_is_same(const char *a, const char *b)
+{
+    struct stat x, y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}

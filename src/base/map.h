@@ -34,4 +34,7 @@ bool map_handle_fault(void *addr);
 enum fk_status file_read(const char *path, size_t max_bytes, char **data, size_t *bytes,
                          struct fk_error *err);
 
+/* Whether both names lead to one file that is there. */
+bool file_is_same(const char *a, const char *b);
+
 #endif

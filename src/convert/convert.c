@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "src/base/fail.h"
+#include "src/base/map.h"
 #include "src/convert/recommended.h"
 #include "src/convert/vocab_in.h"
 #include "src/model/blocks.h"
@@ -260,12 +261,6 @@ static bool ends_in_gguf(const char *path)
     return n > 5 && strcmp(path + n - 5, ".gguf") == 0;
 }
 
-static bool same_file(const char *a, const char *b)
-{
-    struct stat x, y;
-    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
-}
-
 enum fk_status convert_run(const char *in, const char *out, const struct fk_convert_params *params,
                            struct fk_error *err)
 {
@@ -276,10 +271,10 @@ enum fk_status convert_run(const char *in, const char *out, const struct fk_conv
     bool merges = params && params->lora;
     if (merges && params->permutes)
         return fail(err, FK_EINVAL, "an adapter is merged or a model permuted, not both at once");
-    if (merges && (same_file(params->lora, out) || !ends_in_gguf(out)))
+    if (merges && (file_is_same(params->lora, out) || !ends_in_gguf(out)))
         return fail(err, FK_EINVAL, "%s: a merged model is written to a path of its own that ends in .gguf",
                     out);
-    if (same_file(in, out)) return fail(err, FK_EINVAL, "%s: is both what is read and what is written", in);
+    if (file_is_same(in, out)) return fail(err, FK_EINVAL, "%s: is both what is read and what is written", in);
     if (stat(in, &info) == 0 && S_ISDIR(info.st_mode)) {
         if (!ends_in_gguf(out))
             return fail(err, FK_EINVAL, "%s: a folder is converted to a path that ends in .gguf", out);

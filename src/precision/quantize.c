@@ -381,6 +381,8 @@ static enum fk_status run(struct quantizer *q, const char *in, const char *out, 
         return fail(err, FK_EINVAL, "%s is in planes already; quantize what it was made from, or say "
                     "--bpw, --size or --kl to plan it anew, or --strip to make it smaller", in);
     }
+    if (!q->model->n_planes && file_is_same(in, out))
+        return fail(err, FK_EINVAL, "%s: is both what is read and what is written", in);
     TRY(device_cpu_create(&q->device, &dp, err));
     TRY(has_budget(p) || p->strip ? make_beside(q, out, err) : make(q, out, err));
     if (p->report) *p->report = q->report;

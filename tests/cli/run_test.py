@@ -3,6 +3,7 @@ import json
 import math
 import os
 import pty
+import shutil
 import signal
 import struct
 import subprocess
@@ -223,6 +224,15 @@ class Tiny(Case):
             self.refused(*args, cut, "--bits", "8", says=f"plane of {bits} bits")
         self.refused("quantize", planes, cut, "--strip", "7", says="2, 3, 4, 5, 6 or 8")
         self.refused("quantize", planes, cut, "--strip", "x", says="bits or plan")
+
+    def test_quantize_keeps_its_source(self):
+        model, link = self.dir / "model.gguf", self.dir / "link.gguf"
+        shutil.copyfile(TINY, model)
+        whole = model.read_bytes()
+        link.symlink_to(model)
+        for out in (model, link):
+            self.refused("quantize", model, out, "--calibrate", "none", says="both what is read and what is written")
+        self.assertEqual(model.read_bytes(), whole)
 
     def test_distill(self):
         planes, kept = self.dir / "planes.gguf", self.dir / "planes.gguf.distill"
